@@ -1,0 +1,23 @@
+//! certgate tells nginx, on every request, whose client certificate this is.
+//!
+//! Layout, in the direction in which dependencies point:
+//! * [`pki`]: the vocabulary of the RFCs: serials, names, certificates, fingerprints; pure.
+//! * [`directory`]: users, groups, mappings and blocks in memory, and the index over them; no I/O.
+//! * [`proxy`]: what each proxy says, turned into what was presented; pure.
+//! * [`decide`]: the decision, a pure function; read it first.
+//! * [`store`]: all the SQL, for PostgreSQL and SQLite.
+//! * [`sync`]: keeps the directory equal to the store.
+//! * [`http`]: the only rooms that know HTTP: the auth, ops and admin listeners.
+//! * [`config`], [`telemetry`], [`cli`], [`app`]: what an operator says, and the wiring.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod decide;
+pub mod directory;
+pub mod http;
+pub mod pki;
+pub mod proxy;
+pub mod store;
+pub mod sync;
+pub mod telemetry;

@@ -1,0 +1,3 @@
+//! The certgate program; everything is in the library.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Behaviour of the real program, named as sentences.
+
+mod support;
