@@ -4,6 +4,7 @@
 //! * [`pki`]: the vocabulary of the RFCs: serials, names, certificates, fingerprints; pure.
 //! * [`directory`]: users, groups, mappings and blocks in memory, and the index over them; no I/O.
 //! * [`proxy`]: what each proxy says, turned into what was presented; pure.
+//! * [`reason`]: the codes of the contract.
 //! * [`decide`]: the decision, a pure function; read it first.
 //! * [`store`]: all the SQL, for PostgreSQL and SQLite.
 //! * [`sync`]: keeps the directory equal to the store.
@@ -18,6 +19,7 @@ pub mod directory;
 pub mod http;
 pub mod pki;
 pub mod proxy;
+pub mod reason;
 pub mod store;
 pub mod sync;
 pub mod telemetry;
