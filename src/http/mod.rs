@@ -1,1 +1,5 @@
 //! (room)
+
+pub mod listener;
+pub mod metrics;
+pub mod ops;

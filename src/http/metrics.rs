@@ -1,0 +1,336 @@
+//! What is counted, and its text for Prometheus.
+//!
+//! Every series is made when the process starts, so that none appears or vanishes later. No value or
+//! label ever holds a name of a person, a DN, a serial or an address: only codes and relations of our own.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+/// The content type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Upper bounds of the decision's duration: a decision from memory takes microseconds; the upper ones
+/// show a machine in trouble.
+const DURATION_BOUNDS: [Duration; 12] = [
+    Duration::from_micros(1),
+    Duration::from_micros(2),
+    Duration::from_micros(5),
+    Duration::from_micros(10),
+    Duration::from_micros(25),
+    Duration::from_micros(50),
+    Duration::from_micros(100),
+    Duration::from_micros(250),
+    Duration::from_millis(1),
+    Duration::from_millis(2),
+    Duration::from_millis(10),
+    Duration::from_millis(100),
+];
+
+/// Relations whose rows can be unusable.
+pub const RELATIONS: [&str; 5] = ["app_user", "block", "mapping", "rule", "user_group"];
+
+/// Where the following of the database stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SyncState {
+    /// Connected and looking.
+    Following,
+    /// The connection is lost; a new one is tried.
+    Retrying,
+    /// The first load has not ended.
+    Starting,
+}
+
+impl SyncState {
+    const ALL: [Self; 3] = [Self::Following, Self::Retrying, Self::Starting];
+
+    /// The label's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Following => "following",
+            Self::Retrying => "retrying",
+            Self::Starting => "starting",
+        }
+    }
+}
+
+/// How many rows the directory holds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct DirectoryRows {
+    /// Users.
+    pub users: usize,
+    /// Mappings.
+    pub mappings: usize,
+    /// Blocks.
+    pub blocks: usize,
+}
+
+type Label = [(&'static str, &'static str); 1];
+type Age = Box<dyn Fn() -> Option<Duration> + Send + Sync>;
+
+/// Declares the metrics that are set by name; a doc comment is the metric's HELP text.
+macro_rules! registered {
+    ($($(#[doc = $help:literal])+ $field:ident: $type:ty = $name:literal,)+) => {
+        #[derive(Debug, Default)]
+        struct Registered { $($(#[doc = $help])+ $field: $type,)+ }
+
+        impl Registered {
+            fn register(registry: &mut Registry) -> Self {
+                let metrics = Self::default();
+                $(registry.register(
+                    $name,
+                    concat!($($help),+).trim(),
+                    metrics.$field.clone(),
+                );)+
+                metrics
+            }
+        }
+    };
+}
+
+registered! {
+    /// Blocks in memory
+    blocks: Gauge = "directory_blocks",
+    /// Mappings in memory
+    mappings: Gauge = "directory_mappings",
+    /// Rows that could not be read and do not count, by relation
+    unusable_rows: Family<Label, Gauge> = "directory_unusable_rows",
+    /// Users in memory
+    users: Gauge = "directory_users",
+    /// Looks at the database or sessions with it that failed
+    sync_failures: Counter = "sync_failures",
+    /// Times that the whole directory was read anew
+    sync_reloads: Counter = "sync_reloads",
+    /// Whether the following of the database is in this state, by state
+    sync_state: Family<Label, Gauge> = "sync_state",
+}
+
+/// All metrics of the process. Cheap to clone; every clone counts into the same figures.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    registered: Registered,
+    decisions: Decisions,
+    age: DirectoryAge,
+}
+
+impl Metrics {
+    /// Makes every series. `codes` are the decision's codes; a recorder counts by position in it.
+    /// `started` is the time since 1970 at which the process started.
+    pub fn new(codes: &'static [&'static str], version: &'static str, started: Duration) -> Self {
+        let mut registry = Registry::default();
+        let start = Gauge::<f64, AtomicU64>::default();
+        start.set(started.as_secs_f64());
+        registry.register(
+            "process_start_time_seconds",
+            "When the process started, since 1970",
+            start,
+        );
+        let own = registry.sub_registry_with_prefix("certgate");
+        own.register("build", "The version that runs", Info::new([("version", version)]));
+        let registered = Registered::register(own);
+        for relation in RELATIONS {
+            registered.unusable_rows.get_or_create(&[("relation", relation)]).set(0);
+        }
+        let decisions =
+            Decisions { inner: Arc::new(DecisionsInner { codes, shards: Mutex::default() }) };
+        let age = DirectoryAge { source: Arc::new(OnceLock::new()) };
+        own.register_collector(Box::new(decisions.clone()));
+        own.register_collector(Box::new(age.clone()));
+        let inner = Arc::new(Inner { registry, registered, decisions, age });
+        let metrics = Self { inner };
+        metrics.set_sync_state(SyncState::Starting);
+        metrics
+    }
+
+    /// A recorder of decisions. Take one for each worker, once: each has counters of its own, so that
+    /// workers never wait for one another's cache lines.
+    pub fn recorder(&self) -> DecisionRecorder {
+        let inner = &self.inner.decisions.inner;
+        let shard = Arc::new(Shard::new(inner.codes.len()));
+        inner.shards.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&shard));
+        DecisionRecorder { shard }
+    }
+
+    /// Says how the directory's age is found; `None` is before the first load. Only the first call
+    /// counts.
+    pub fn set_directory_age(&self, age: impl Fn() -> Option<Duration> + Send + Sync + 'static) {
+        let _ = self.inner.age.source.set(Box::new(age));
+    }
+
+    /// Sets how many rows the directory holds.
+    pub fn set_directory_rows(&self, rows: DirectoryRows) {
+        let registered = &self.inner.registered;
+        registered.users.set(gauge_value(rows.users));
+        registered.mappings.set(gauge_value(rows.mappings));
+        registered.blocks.set(gauge_value(rows.blocks));
+    }
+
+    /// Sets how many rows of a relation (one of [`RELATIONS`]) could not be read.
+    pub fn set_unusable_rows(&self, relation: &'static str, rows: usize) {
+        let family = &self.inner.registered.unusable_rows;
+        family.get_or_create(&[("relation", relation)]).set(gauge_value(rows));
+    }
+
+    /// Sets where the following of the database stands.
+    pub fn set_sync_state(&self, state: SyncState) {
+        for each in SyncState::ALL {
+            let gauge = &self.inner.registered.sync_state;
+            gauge.get_or_create(&[("state", each.as_str())]).set(i64::from(each == state));
+        }
+    }
+
+    /// Counts one full load of the directory.
+    pub fn count_sync_reload(&self) {
+        self.inner.registered.sync_reloads.inc();
+    }
+
+    /// Counts one failure of following the database.
+    pub fn count_sync_failure(&self) {
+        self.inner.registered.sync_failures.inc();
+    }
+
+    /// The text for Prometheus, of type [`CONTENT_TYPE`].
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.inner.registry)?;
+        Ok(text)
+    }
+}
+
+fn gauge_value(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// Counts the decisions of one worker: an atomic addition for each, no lookup and no lock.
+#[derive(Clone, Debug)]
+pub struct DecisionRecorder {
+    shard: Arc<Shard>,
+}
+
+impl DecisionRecorder {
+    /// Counts one decision: its code's position in the list given to [`Metrics::new`], and how long it
+    /// took. A position outside the list is counted in the duration only.
+    pub fn record(&self, code: usize, took: Duration) {
+        if let Some(counter) = self.shard.codes.get(code) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        let bucket = DURATION_BOUNDS.iter().position(|bound| took <= *bound);
+        // The last one is for what is longer than every bound.
+        let bucket = bucket.unwrap_or(DURATION_BOUNDS.len());
+        if let Some(counter) = self.shard.buckets.get(bucket) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.shard.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+}
+
+/// One worker's counters.
+#[derive(Debug)]
+struct Shard {
+    codes: Box<[AtomicU64]>,
+    buckets: [AtomicU64; DURATION_BOUNDS.len() + 1],
+    nanoseconds: AtomicU64,
+}
+
+impl Shard {
+    fn new(codes: usize) -> Self {
+        Self {
+            codes: (0..codes).map(|_| AtomicU64::new(0)).collect(),
+            buckets: Default::default(),
+            nanoseconds: AtomicU64::new(0),
+        }
+    }
+}
+
+/// The sum over all workers.
+#[derive(Clone, Debug)]
+struct Decisions {
+    inner: Arc<DecisionsInner>,
+}
+
+#[derive(Debug)]
+struct DecisionsInner {
+    codes: &'static [&'static str],
+    shards: Mutex<Vec<Arc<Shard>>>,
+}
+
+impl Collector for Decisions {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let shards = self.inner.shards.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sum = |pick: &dyn Fn(&Shard) -> Option<u64>| -> u64 {
+            shards.iter().filter_map(|shard| pick(shard)).sum()
+        };
+        let mut family = encoder.encode_descriptor(
+            "decisions",
+            "Decisions, by code",
+            None,
+            MetricType::Counter,
+        )?;
+        for (index, code) in self.inner.codes.iter().enumerate() {
+            let total = sum(&|shard| Some(shard.codes.get(index)?.load(Ordering::Relaxed)));
+            let label = [("code", *code)];
+            ConstCounter::new(total).encode(family.encode_family(&label)?)?;
+        }
+        let mut count = 0;
+        let mut buckets = Vec::new();
+        let bounds = DURATION_BOUNDS.iter().map(Duration::as_secs_f64).chain([f64::MAX]);
+        for (index, bound) in bounds.enumerate() {
+            let inside = sum(&|shard| Some(shard.buckets.get(index)?.load(Ordering::Relaxed)));
+            count += inside;
+            buckets.push((bound, inside));
+        }
+        let nanoseconds = sum(&|shard| Some(shard.nanoseconds.load(Ordering::Relaxed)));
+        let total = Duration::from_nanos(nanoseconds).as_secs_f64();
+        let mut histogram = encoder.encode_descriptor(
+            "decision_duration_seconds",
+            "Time from the request's arrival to its decision",
+            None,
+            MetricType::Histogram,
+        )?;
+        histogram.encode_histogram::<NoLabelSet>(total, count, &buckets, None)
+    }
+}
+
+/// The directory's age when somebody looks.
+#[derive(Clone)]
+struct DirectoryAge {
+    source: Arc<OnceLock<Age>>,
+}
+
+impl fmt::Debug for DirectoryAge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DirectoryAge(..)")
+    }
+}
+
+impl Collector for DirectoryAge {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        // Before the first load there is no age; an infinite one makes every alert fire.
+        let age =
+            self.source.get().and_then(|age| age()).map_or(f64::INFINITY, |age| age.as_secs_f64());
+        let metric: MetricEncoder<'_> = encoder.encode_descriptor(
+            "directory_age_seconds",
+            "Age of the directory: time since the last good look at the database",
+            None,
+            MetricType::Gauge,
+        )?;
+        ConstGauge::new(age).encode(metric)
+    }
+}
