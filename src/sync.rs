@@ -84,11 +84,10 @@ impl Follower {
         let asked = Asked::new((self.now)());
         let snapshot = session.load().await?;
         let separator = self.group_separator;
-        let directory = tokio::task::spawn_blocking(move || {
-            Directory::build(&snapshot.rows, separator)
-        })
-        .await
-        .map_err(|_| StoreError::Interrupted)?;
+        let directory =
+            tokio::task::spawn_blocking(move || Directory::build(&snapshot.rows, separator))
+                .await
+                .map_err(|_| StoreError::Interrupted)?;
         report_unusable(&directory);
         self.replica.publish(directory, asked);
         Ok(())

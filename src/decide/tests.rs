@@ -8,7 +8,9 @@ use rcgen::{
     SerialNumber as RcgenSerial, date_time_ymd,
 };
 
-use super::{Allow, AllowedIssuer, Decision, Options, OptionsError, Policy, Question, View, decide};
+use super::{
+    Allow, AllowedIssuer, Decision, Options, OptionsError, Policy, Question, View, decide,
+};
 use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, UserRow};
 use crate::directory::{Directory, Kind, Kinds, Rows};
 use crate::pki::{Certificate, DistinguishedName, SlashForm, UnixTime};
@@ -185,12 +187,12 @@ fn an_earlier_line_of_the_contract_beats_every_later_one() {
     let mut world = World::new().map("alice", by_sha256(&alice));
     world.rows.blocks.push(block(by_sha256(&alice)));
     world.rows.users[0].enabled = 0;
-    let fault = Err(DenyReason::MalformedHeader);
+    let fault = || Err(DenyReason::MalformedHeader);
     let bad = || Err(OptionsError::Unknown);
-    assert_eq!(world.ask_as(bad(), false, fault), "503 bad_options -");
+    assert_eq!(world.ask_as(bad(), false, fault()), "503 bad_options -");
     let options = || Options::parse("require=group:nobody");
-    assert_eq!(world.ask_as(options(), false, fault), "401 proxy_not_trusted -");
-    assert_eq!(world.ask_as(options(), true, fault), "401 malformed_header -");
+    assert_eq!(world.ask_as(options(), false, fault()), "401 proxy_not_trusted -");
+    assert_eq!(world.ask_as(options(), true, fault()), "401 malformed_header -");
     world.is_loaded = false;
     world.now = at("2025-06-01T00:00:00Z");
     assert_eq!(world.ask(presented(&alice), ""), "401 certificate_not_yet_valid -");
@@ -376,8 +378,7 @@ fn a_block_matches_in_doubt() {
     let mut other = subject("CN=alice,C=FR");
     other.serial = text("01");
     assert_eq!(blocked_by(other), "200 mapped alice", "another serial is another certificate");
-    let common_name =
-        PatternRow { common_name: Some(b"ALICE".to_vec()), ..PatternRow::default() };
+    let common_name = PatternRow { common_name: Some(b"ALICE".to_vec()), ..PatternRow::default() };
     assert_eq!(blocked_by(common_name), "401 blocked -");
     let whole_ca = PatternRow { issuer: text(&alice.certificate.issuer), ..PatternRow::default() };
     assert_eq!(blocked_by(whole_ca), "401 blocked -");
@@ -426,7 +427,8 @@ fn headers_show_less_so_mappings_by_what_they_hide_never_agree_and_blocks_do() {
 fn two_issuers_with_one_serial_never_cross() {
     let one = shown(params("one"));
     let two = shown(params("two"));
-    let world = World::new().map("alice", by_issuer_serial(&one)).map("bob", by_issuer_serial(&two));
+    let world =
+        World::new().map("alice", by_issuer_serial(&one)).map("bob", by_issuer_serial(&two));
     assert_eq!(world.ask(presented(&one), ""), "200 mapped alice");
     assert_eq!(world.ask(presented(&two), ""), "200 mapped bob");
 }

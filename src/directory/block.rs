@@ -2,7 +2,7 @@
 
 use super::pattern::{Agreement, Column, Pattern, Value, is_visible, shown_texts};
 use super::read;
-use super::row::{BlockRow};
+use super::row::BlockRow;
 use super::unusable::RowError;
 use super::window::Window;
 use crate::pki::{DistinguishedName, Identity, SlashForm, UnixTime};

@@ -27,11 +27,18 @@ impl Directory {
     /// It reads every row: for an operator's question, never for a request.
     #[must_use]
     pub fn consider(&self, identity: &Identity, now: UnixTime, kinds: Kinds) -> Vec<Considered> {
-        let blocks = self.blocks.rows().iter().filter(|block| block.matches(identity)).map(|block| {
-            let matched = block.is_in_force(now);
-            let why = if matched { "matches and is in force" } else { "matches, not in force" };
-            Considered { kind: "block", id: block.id, username: None, matched, why: why.to_owned() }
-        });
+        let blocks =
+            self.blocks.rows().iter().filter(|block| block.matches(identity)).map(|block| {
+                let matched = block.is_in_force(now);
+                let why = if matched { "matches and is in force" } else { "matches, not in force" };
+                Considered {
+                    kind: "block",
+                    id: block.id,
+                    username: None,
+                    matched,
+                    why: why.to_owned(),
+                }
+            });
         let mut mappings: Vec<_> = self
             .mappings
             .rows()
@@ -67,7 +74,10 @@ impl Directory {
             return (false, format!("{} {what}", column.name()));
         }
         if !kinds.contains(mapping.kind) {
-            return (false, format!("matches, but identity.weak does not name {}", mapping.kind.name()));
+            return (
+                false,
+                format!("matches, but identity.weak does not name {}", mapping.kind.name()),
+            );
         }
         if mapping.is_revoked(now) {
             return (true, "matches and is revoked".to_owned());

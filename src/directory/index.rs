@@ -12,7 +12,7 @@ use super::block::{Block, fold};
 use super::kind::Kind;
 use super::mapping::Mapping;
 use super::pattern::{Column, Value, is_visible, shown_texts};
-use crate::pki::{DistinguishedName, Identity, SerialNumber, Shows};
+use crate::pki::{DistinguishedName, Fingerprint, Identity, SerialNumber, Shows};
 
 /// Mappings by kind and key.
 #[derive(Debug, Default)]
@@ -46,11 +46,11 @@ impl MappingIndex {
     }
 
     /// The mappings of one kind that match.
-    pub(super) fn matches<'d>(
+    pub(super) fn matches<'d, 'i>(
         &'d self,
         kind: Kind,
-        identity: &'d Identity,
-    ) -> impl Iterator<Item = &'d Mapping> {
+        identity: &'i Identity,
+    ) -> impl Iterator<Item = &'d Mapping> + use<'d, 'i> {
         let table = self.tables.get(kind as usize).filter(|table| !table.is_empty());
         table
             .into_iter()
@@ -66,18 +66,20 @@ impl MappingIndex {
 
 /// Every key of a kind that is shown: a pair of canonical values, the second empty where the kind
 /// hangs on one column.
-fn keys(kind: Kind, identity: &Identity) -> impl Iterator<Item = (&[u8], &[u8])> {
+fn keys<'i>(kind: Kind, identity: &'i Identity) -> impl Iterator<Item = (&'i [u8], &'i [u8])> {
     let issuer = identity.issuer.as_ref().map(DistinguishedName::canonical);
     let subject = identity.subject.as_ref().map(DistinguishedName::canonical);
     let serial = identity.serial.as_ref().map(SerialNumber::as_bytes);
-    let alone = |value| Some((value, &[][..]));
+    let digest = |digest: &'i Option<Fingerprint>| digest.as_ref().map(|d| &d.as_bytes()[..]);
+    let alone = |value: Option<&'i [u8]>| value.map(|value| (value, &[][..]));
+    let none: &[String] = &[];
     let (single, texts) = match kind {
-        Kind::Sha256 => (identity.sha256.as_ref().and_then(|d| alone(d.as_bytes())), &[][..]),
-        Kind::Spki => (identity.spki_sha256.as_ref().and_then(|d| alone(d.as_bytes())), &[][..]),
-        Kind::IssuerSerial => (issuer.zip(serial), &[][..]),
-        Kind::IssuerSubject => (issuer.zip(subject), &[][..]),
-        Kind::Subject => (subject.and_then(alone), &[][..]),
-        Kind::Serial => (serial.and_then(alone), &[][..]),
+        Kind::Sha256 => (alone(digest(&identity.sha256)), none),
+        Kind::Spki => (alone(digest(&identity.spki_sha256)), none),
+        Kind::IssuerSerial => (issuer.zip(serial), none),
+        Kind::IssuerSubject => (issuer.zip(subject), none),
+        Kind::Subject => (alone(subject), none),
+        Kind::Serial => (alone(serial), none),
         Kind::SanEmail => (None, shown_texts(Column::SanEmail, identity)),
         Kind::SanUpn => (None, shown_texts(Column::SanUpn, identity)),
         Kind::SanUri => (None, shown_texts(Column::SanUri, identity)),
@@ -181,12 +183,18 @@ fn shows_all_headers(identity: &Identity) -> bool {
 /// The values shown in a column, in the form blocks are filed under.
 fn block_keys(column: Column, identity: &Identity) -> Vec<Cow<'_, [u8]>> {
     match column {
-        Column::Sha256 => identity.sha256.iter().map(|d| Cow::Borrowed(&d.as_bytes()[..])).collect(),
-        Column::SpkiSha256 => identity.spki_sha256.iter().map(|d| Cow::Borrowed(&d.as_bytes()[..])).collect(),
+        Column::Sha256 => {
+            identity.sha256.iter().map(|d| Cow::Borrowed(&d.as_bytes()[..])).collect()
+        }
+        Column::SpkiSha256 => {
+            identity.spki_sha256.iter().map(|d| Cow::Borrowed(&d.as_bytes()[..])).collect()
+        }
         Column::Serial => identity.serial.iter().map(|s| Cow::Borrowed(s.as_bytes())).collect(),
         Column::Issuer => identity.issuer.iter().map(|n| Cow::Borrowed(n.canonical())).collect(),
         Column::Subject => identity.subject.iter().map(|n| Cow::Borrowed(n.canonical())).collect(),
-        Column::IssuerKeyId => identity.issuer_key_id.iter().map(|id| Cow::Borrowed(id)).collect(),
+        Column::IssuerKeyId => {
+            identity.issuer_key_id.iter().map(|id| Cow::Borrowed(&id[..])).collect()
+        }
         Column::SanEmail
         | Column::SanUpn
         | Column::SanUri

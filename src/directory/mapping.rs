@@ -3,7 +3,7 @@
 use super::kind::Kind;
 use super::pattern::Pattern;
 use super::read;
-use super::row::{MappingRow};
+use super::row::MappingRow;
 use super::unusable::RowError;
 use super::window::Window;
 use crate::pki::{Identity, UnixTime};

@@ -117,7 +117,7 @@ impl Directory {
     ///
     /// Fails closed: an odd serial, an invisible column or an unreadable row matches nothing.
     #[must_use]
-    pub fn find(&self, identity: &Identity, now: UnixTime, kinds: Kinds) -> Found<'_> {
+    pub fn find<'d>(&'d self, identity: &Identity, now: UnixTime, kinds: Kinds) -> Found<'d> {
         for kind in Kind::ALL.into_iter().filter(|kind| kind.is_strong()) {
             let revoked = |mapping: &&Mapping| mapping.is_revoked(now);
             if let Some(mapping) = self.mappings.matches(kind, identity).find(revoked) {
@@ -157,11 +157,7 @@ impl Directory {
         self.blocks.rows().len()
     }
 
-    fn judge<'d>(
-        &'d self,
-        kind: Kind,
-        mut active: impl Iterator<Item = &'d Mapping>,
-    ) -> Found<'d> {
+    fn judge<'d>(&'d self, kind: Kind, mut active: impl Iterator<Item = &'d Mapping>) -> Found<'d> {
         let Some(first) = active.next() else { return Found::Disabled(kind) };
         if active.any(|other| other.user != first.user) {
             return Found::Ambiguous(kind);
@@ -238,18 +234,18 @@ impl Directory {
 
     fn add_block(&mut self, row: &BlockRow) {
         let read = Block::read(row);
-        let severity =
-            if read.block.is_some() { Severity::Warning } else { Severity::Critical };
+        let severity = if read.block.is_some() { Severity::Warning } else { Severity::Critical };
         if let Some(block) = read.block {
             self.blocks.insert(block);
         }
         let key = row.id.to_string();
         let relation = Relation::Block;
-        self.unusable.extend(
-            read.faults
-                .into_iter()
-                .map(|error| Unusable { relation, key: key.clone(), error, severity }),
-        );
+        self.unusable.extend(read.faults.into_iter().map(|error| Unusable {
+            relation,
+            key: key.clone(),
+            error,
+            severity,
+        }));
     }
 
     fn position(&self, username: &[u8]) -> Option<usize> {

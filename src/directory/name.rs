@@ -79,7 +79,9 @@ mod tests {
 
     #[test]
     fn a_name_is_visible_ascii_without_comma() {
-        for good in ["alice", "a", "alice@example.com", "EXAMPLE\\alice", "svc-1.web/api", "~!#$%&'()*+"] {
+        for good in
+            ["alice", "a", "alice@example.com", "EXAMPLE\\alice", "svc-1.web/api", "~!#$%&'()*+"]
+        {
             assert_eq!(Name::parse(good.as_bytes()).unwrap().as_str(), good);
         }
         assert!(Name::parse("x".repeat(MAX_NAME_BYTES).as_bytes()).is_ok());

@@ -6,8 +6,8 @@
 use super::kind::Kind;
 use super::row::PatternRow;
 use crate::pki::{
-    DistinguishedName, Fingerprint, Identity, SerialNumber, Shows, SlashForm, canonical_dns,
-    canonical_email, canonical_upn,
+    DistinguishedName, Fingerprint, Identity, NameError, SerialNumber, Shows, SlashForm, parse_dns,
+    parse_email, parse_text, parse_upn, parse_uri,
 };
 
 /// One column of a pattern, by its name in the schema.
@@ -86,7 +86,7 @@ pub enum Agreement {
 /// Why a column's text cannot be read; names the column, never repeats hostile bytes raw.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("column {}: {why}", .column.name())]
-pub struct ColumnError {
+pub(super) struct ColumnError {
     /// The column.
     pub column: Column,
     /// What is wrong with its text.
@@ -140,9 +140,9 @@ impl Pattern {
     /// (`issuer`, `issuer_key_id`) are.
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| {
-            kind.columns().iter().all(|column| self.value(*column).is_some())
-        })
+        Kind::ALL
+            .into_iter()
+            .find(|kind| kind.columns().iter().all(|column| self.value(*column).is_some()))
     }
 
     /// Whether every column that is set shows its value. An invisible column does not, so a
@@ -179,8 +179,17 @@ impl Value {
         };
         if same { Agreement::Same } else { Agreement::Differs }
     }
-}
 
+    /// The canonical bytes, as an index key.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Digest(digest) => digest.as_bytes(),
+            Self::KeyId(bytes) | Self::Name(bytes) => bytes,
+            Self::Serial(serial) => serial.as_bytes(),
+            Self::Text(text) => text.as_bytes(),
+        }
+    }
+}
 
 fn is_named(shown: Option<&DistinguishedName>, want: &[u8]) -> bool {
     shown.is_some_and(|name| name.canonical() == want)
@@ -233,12 +242,9 @@ fn texts(row: &PatternRow) -> impl Iterator<Item = (Column, &[u8])> {
 /// Reads one column's text into its canonical value.
 fn parse(column: Column, bytes: &[u8]) -> Result<Value, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
-    if text.is_empty() {
-        return Err("is empty".to_owned());
-    }
-    if text.chars().any(char::is_control) {
-        return Err("holds a control character".to_owned());
-    }
+    let name = |read: Result<String, NameError>| {
+        read.map(|text| Value::Text(text.into())).map_err(|error| error.to_string())
+    };
     match column {
         Column::Sha256 | Column::SpkiSha256 => {
             Fingerprint::parse(text).map(Value::Digest).map_err(|error| error.to_string())
@@ -250,10 +256,11 @@ fn parse(column: Column, bytes: &[u8]) -> Result<Value, String> {
             .map(|name| Value::Name(name.canonical().into()))
             .map_err(|error| error.to_string()),
         Column::IssuerKeyId => parse_key_id(text).map(Value::KeyId),
-        Column::SanEmail => Ok(Value::Text(canonical_email(text).into())),
-        Column::SanUpn => Ok(Value::Text(canonical_upn(text).into())),
-        Column::SanDns => Ok(Value::Text(canonical_dns(text).into())),
-        Column::SanUri | Column::CommonName => Ok(Value::Text(text.into())),
+        Column::SanEmail => name(parse_email(text)),
+        Column::SanUpn => name(parse_upn(text)),
+        Column::SanDns => name(parse_dns(text)),
+        Column::SanUri => name(parse_uri(text)),
+        Column::CommonName => name(parse_text(text)),
     }
 }
 

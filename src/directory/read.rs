@@ -14,8 +14,7 @@ pub(super) fn text(
     bytes: Option<&[u8]>,
 ) -> Result<Option<Box<str>>, RowError> {
     let Some(bytes) = bytes else { return Ok(None) };
-    let text =
-        std::str::from_utf8(bytes).map_err(|_| RowError::new(column, "is not UTF-8"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| RowError::new(column, "is not UTF-8"))?;
     if text.is_empty() {
         return Err(RowError::new(column, "is empty"));
     }

@@ -1,10 +1,10 @@
 //! A person or a machine that certificates are mapped to.
 
 use super::name::Name;
-use super::window::Window;
 use super::read;
-use super::row::{UserRow};
+use super::row::UserRow;
 use super::unusable::RowError;
+use super::window::Window;
 
 /// Most bytes that a user name and its joined groups may have together, so that they fit into the
 /// answer's headers and nginx's buffer (`proxy_buffer_size 16k` in the shipped include).

@@ -14,9 +14,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use ipnet::IpNet;
 use subtle::ConstantTimeEq as _;
 
+use super::metrics::{DecisionRecorder, Metrics};
 use super::output::Output;
 use crate::decide::{self, Allow, Decision, Options, Policy, Question, View};
-use crate::http::metrics::Metrics;
+
 use crate::pki::UnixTime;
 use crate::proxy::{Headers, Memory, Presented, Reader};
 use crate::sync::Replica;
@@ -80,12 +81,14 @@ pub struct Gate {
 #[derive(Debug)]
 struct Worker {
     gate: Arc<Gate>,
+    recorder: DecisionRecorder,
     memory: RefCell<Memory>,
 }
 
 /// Puts the endpoint on a listener; every other path and method gets an answer that is not 2xx.
 pub fn configure(config: &mut web::ServiceConfig, gate: Arc<Gate>) {
-    config.app_data(Worker { gate, memory: RefCell::default() });
+    let recorder = gate.metrics.recorder();
+    config.app_data(Worker { gate, recorder, memory: RefCell::default() });
     config.default_service(web::to(answer));
 }
 
@@ -136,7 +139,7 @@ impl Worker {
         };
         let decision = decide::decide(question, &view);
         let response = respond(&gate.output, &decision);
-        gate.metrics.decided(decision.code_number(), started.elapsed());
+        self.recorder.record(decision.code_number(), started.elapsed());
         report(&decision, seen.as_ref(), headers);
         response
     }
@@ -191,10 +194,14 @@ fn report(decision: &Decision<'_>, seen: Option<&Presented>, headers: &HeaderMap
             say!(
                 info,
                 "denied",
-                certificate.subject = text(identity.and_then(|i| Some(i.subject.as_ref()?.to_string()))),
-                certificate.issuer = text(identity.and_then(|i| Some(i.issuer.as_ref()?.to_string()))),
-                certificate.serial = text(identity.and_then(|i| Some(i.serial.as_ref()?.to_string()))),
-                certificate.sha256 = text(identity.and_then(|i| Some(i.sha256.as_ref()?.to_string())))
+                certificate.subject =
+                    text(identity.and_then(|i| Some(i.subject.as_ref()?.to_string()))),
+                certificate.issuer =
+                    text(identity.and_then(|i| Some(i.issuer.as_ref()?.to_string()))),
+                certificate.serial =
+                    text(identity.and_then(|i| Some(i.serial.as_ref()?.to_string()))),
+                certificate.sha256 =
+                    text(identity.and_then(|i| Some(i.sha256.as_ref()?.to_string())))
             );
         }
         Decision::Deny(_) => {}

@@ -1,5 +1,9 @@
-//! (room)
+//! The only rooms that know HTTP: what each listener answers, and how listeners are opened.
+//!
+//! Nothing here decides who may come in; that is [`crate::decide`].
 
+pub mod authorize;
 pub mod listener;
 pub mod metrics;
 pub mod ops;
+pub mod output;

@@ -9,6 +9,7 @@ mod certificate;
 mod der;
 mod dn;
 mod fingerprint;
+mod identity;
 mod names;
 mod serial;
 mod time;
@@ -18,6 +19,7 @@ pub use certificate::{Certificate, CertificateError, MAX_CERTIFICATE_DER_BYTES, 
 pub use der::DerError;
 pub use dn::{DistinguishedName, DnError, MAX_DN_ATTRIBUTES, MAX_DN_BYTES, SlashForm};
 pub use fingerprint::{Fingerprint, FingerprintError};
+pub use identity::{Identity, Shows};
 pub use names::{
     MAX_NAME_BYTES, NameError, SubjectAltNames, canonical_dns, canonical_email, canonical_upn,
     parse_dns, parse_email, parse_text, parse_upn, parse_uri,

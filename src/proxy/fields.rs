@@ -18,19 +18,19 @@ pub trait Headers {
     fn lines(&self) -> impl Iterator<Item = (&str, &[u8])>;
 }
 
-/// Which headers carry what, in lower case.
+/// Which headers carry what, in lower case; none where the dialect has no such header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderNames {
     /// The proxy's verdict.
-    pub verify: String,
+    pub verify: Option<String>,
     /// The certificate itself.
-    pub certificate: String,
+    pub certificate: Option<String>,
     /// Its serial number.
-    pub serial: String,
+    pub serial: Option<String>,
     /// Its subject's name.
-    pub subject: String,
+    pub subject: Option<String>,
     /// Its issuer's name.
-    pub issuer: String,
+    pub issuer: Option<String>,
 }
 
 /// The security headers; empty is absent.
@@ -55,15 +55,16 @@ impl<'r> Fields<'r> {
     ) -> Result<Self, DenyReason> {
         let mut fields = Self::default();
         for (name, value) in headers.lines() {
-            let (field, limit) = if name == names.certificate {
+            let is = |wanted: &Option<String>| wanted.as_deref() == Some(name);
+            let (field, limit) = if is(&names.certificate) {
                 (&mut fields.certificate, MAX_CERTIFICATE_HEADER_BYTES)
-            } else if name == names.verify {
+            } else if is(&names.verify) {
                 (&mut fields.verify, MAX_SHORT_HEADER_BYTES)
-            } else if name == names.serial {
+            } else if is(&names.serial) {
                 (&mut fields.serial, MAX_SHORT_HEADER_BYTES)
-            } else if name == names.subject {
+            } else if is(&names.subject) {
                 (&mut fields.subject, MAX_NAME_HEADER_BYTES)
-            } else if name == names.issuer {
+            } else if is(&names.issuer) {
                 (&mut fields.issuer, MAX_NAME_HEADER_BYTES)
             } else {
                 continue;

@@ -6,10 +6,10 @@ use super::fields::{Fields, HeaderNames, Headers};
 use super::memory::Memory;
 use super::percent::percent_decode_strict;
 use super::verify::VerifyResult;
-use crate::reason::DenyReason;
 use crate::pki::{
     Certificate, CertificateError, DistinguishedName, Identity, SerialNumber, SlashForm,
 };
+use crate::reason::DenyReason;
 
 /// Where an identity is read from (`identity.source`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,9 +116,8 @@ impl Reader {
     /// Whether every serial or name header says what the certificate says. Equal text is the usual
     /// case; other spellings are compared as parsed.
     fn agrees(&self, fields: &Fields<'_>, shown: &Shown) -> Result<bool, DenyReason> {
-        let is_text = |field: Option<&[u8]>, text: &str| {
-            field.is_none_or(|value| value == text.as_bytes())
-        };
+        let is_text =
+            |field: Option<&[u8]>, text: &str| field.is_none_or(|value| value == text.as_bytes());
         let serial_is_text = is_text(fields.serial, &shown.serial_text);
         let subject_is_text = is_text(fields.subject, &shown.subject_text);
         let issuer_is_text = is_text(fields.issuer, &shown.issuer_text);

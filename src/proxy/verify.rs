@@ -86,8 +86,21 @@ mod tests {
             assert_eq!(VerifyResult::parse_nginx(absent), VerifyResult::Absent);
         }
         for other in [
-            "success", "Success", "SUCCESS ", " SUCCESS", "SUCCESS:x", "SUCCESS,SUCCESS", "none",
-            "SUCCESS\0", "FAILED", "FAILED:", "GENEROUS", "0", "1", "(null)", "FAILED:SUCCESS",
+            "success",
+            "Success",
+            "SUCCESS ",
+            " SUCCESS",
+            "SUCCESS:x",
+            "SUCCESS,SUCCESS",
+            "none",
+            "SUCCESS\0",
+            "FAILED",
+            "FAILED:",
+            "GENEROUS",
+            "0",
+            "1",
+            "(null)",
+            "FAILED:SUCCESS",
         ] {
             let read = VerifyResult::parse_nginx(Some(other.as_bytes()));
             assert_eq!(read, VerifyResult::Failed(Failure::Other), "{other}");
