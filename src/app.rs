@@ -17,14 +17,13 @@ use anyhow::Context as _;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::{Config, Environment, Loaded, Role};
 use crate::http::authorize::{self, Gate};
 use crate::http::inherited;
 use crate::http::listener::{self, Bound, Socket};
-use crate::http::metrics::Metrics;
+use crate::metrics::Metrics;
 use crate::http::ops;
 use crate::pki::UnixTime;
 use crate::reason::CODES;
@@ -35,9 +34,6 @@ use crate::sync::{Follower, Replica};
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long answers under way may take after a SIGTERM; an answer takes microseconds.
 const DRAIN_SECONDS: u64 = 10;
-
-/// How long the first load may take before a start is given up; ten million rows take less.
-const FIRST_LOAD_LIMIT: Duration = Duration::from_secs(120);
 
 /// How `serve` was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +68,6 @@ async fn start(config: &Config, env: &Environment, migration: Migration) -> anyh
     let replica = Arc::new(Replica::default());
     let gate = Arc::new(gate::build(config, Arc::clone(&replica), metrics.clone())?);
     let listeners = open_listeners(config, env)?;
-    let store = open_store(config, migration).await?;
-    let must_load = store.is_some();
     let follower = Follower {
         url: config.database.url.clone(),
         replica: Arc::clone(&replica),
@@ -81,14 +75,13 @@ async fn start(config: &Config, env: &Environment, migration: Migration) -> anyh
         group_separator: gate.output.group_separator,
         now,
     };
-    let (stop, stopped) = watch::channel(false);
-    let mut following = tokio::spawn(follower.run(store, stopped));
-    if must_load {
-        replica.first_load(FIRST_LOAD_LIMIT).await?;
-    }
-    let served = run(listeners, &gate, &replica).await;
-    let _ = stop.send(true);
-    let _ = (&mut following).await;
+    let session = match open_store(config, migration).await? {
+        Some(store) => Some(follower.start_session(&store).await?),
+        None => None,
+    };
+    let following = tokio::spawn(follower.run(session));
+    let served = run(listeners, &gate).await;
+    following.abort();
     served
 }
 
@@ -133,7 +126,7 @@ async fn open_store(config: &Config, migration: Migration) -> anyhow::Result<Opt
 }
 
 /// Serves on every listener until a signal, then drains.
-async fn run(listeners: Vec<Bound>, gate: &Arc<Gate>, replica: &Replica) -> anyhow::Result<()> {
+async fn run(listeners: Vec<Bound>, gate: &Arc<Gate>) -> anyhow::Result<()> {
     let mut handles = Vec::new();
     let mut servers = JoinSet::new();
     let mut files = Vec::new();
@@ -154,9 +147,7 @@ async fn run(listeners: Vec<Bound>, gate: &Arc<Gate>, replica: &Replica) -> anyh
         handles.push(server.handle());
         servers.spawn(server);
     }
-    if replica.directory().is_some() {
-        tell_manager(NotifyState::Ready);
-    }
+    tell_manager(NotifyState::Ready);
     let ended = wait_for_end(&mut servers).await;
     tell_manager(NotifyState::Stopping);
     // A unix socket's file goes first: who comes now is told at once that nobody is there.

@@ -9,6 +9,7 @@
 //! * [`store`]: all the SQL, for PostgreSQL and SQLite.
 //! * [`sync`]: keeps the directory equal to the store.
 //! * [`http`]: the only rooms that know HTTP: the auth, ops and admin listeners.
+//! * [`metrics`]: what is counted; a leaf that anybody may use.
 //! * [`config`], [`telemetry`], [`cli`], [`app`]: what an operator says, and the wiring.
 
 pub mod app;
@@ -17,6 +18,7 @@ pub mod config;
 pub mod decide;
 pub mod directory;
 pub mod http;
+pub mod metrics;
 pub mod pki;
 pub mod proxy;
 pub mod reason;

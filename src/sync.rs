@@ -6,17 +6,17 @@
 
 mod replica;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use replica::Asked;
-pub use replica::{Replica, SyncState};
+pub use replica::Replica;
 
-use crate::directory::{Directory, Severity};
+use crate::directory::{Directory, Relation, Severity};
+use crate::metrics::{DirectoryRows, Metrics, SyncState};
 use crate::pki::UnixTime;
-use crate::store::{Session, Store, StoreError};
+use crate::store::{DatabaseUrl, Open, Session, Store, StoreError};
 
 /// Pause before the first new session after a failure.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
@@ -27,13 +27,15 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Most rows at fault that one load reports one by one.
 const MAX_REPORTED_ROWS: usize = 20;
 
-/// Follows a store until told to stop.
+/// Follows a store and publishes what it holds.
 #[derive(Debug)]
 pub struct Follower {
-    /// Where the rows are.
-    pub store: Store,
+    /// Where the store is.
+    pub url: DatabaseUrl,
     /// Where the directory is published.
     pub replica: Arc<Replica>,
+    /// Where sizes and failures are shown.
+    pub metrics: Metrics,
     /// Joins groups in the answer.
     pub group_separator: char,
     /// The clock.
@@ -41,35 +43,50 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Runs session after session; returns only when `stop` turns true or its sender is gone.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        tokio::select! {
-            () = self.follow() => {}
-            _ = stop.wait_for(|stop| *stop) => {}
-        }
+    /// Opens a session and publishes its first load.
+    ///
+    /// # Errors
+    /// Whatever keeps the store from being read whole.
+    pub async fn start_session(&self, store: &Store) -> Result<Session, StoreError> {
+        let mut session = Session::start(store).await?;
+        self.load(&mut session).await?;
+        Ok(session)
     }
 
-    async fn follow(&self) {
+    /// Goes on with this session, if there is one, and opens a new one after every failure; never
+    /// returns.
+    pub async fn run(self, mut session: Option<Session>) {
         let mut back_off = FIRST_BACK_OFF;
         loop {
-            let loads = self.replica.loads();
-            let error = match self.session().await {
-                Ok(never) => match never {},
-                Err(error) => error,
+            let error = match session.take() {
+                Some(session) => {
+                    back_off = FIRST_BACK_OFF;
+                    match self.follow(session).await {
+                        Ok(never) => match never {},
+                        Err(error) => error,
+                    }
+                }
+                None => match self.reopen().await {
+                    Ok(opened) => {
+                        session = Some(opened);
+                        continue;
+                    }
+                    Err(error) => error,
+                },
             };
-            self.replica.session_lost(&error);
-            if self.replica.loads() > loads {
-                back_off = FIRST_BACK_OFF;
-            }
+            self.lost(&error);
             tokio::time::sleep(back_off).await;
             back_off = (back_off * 2).min(LAST_BACK_OFF);
         }
     }
 
-    /// One session; ends only by an error.
-    async fn session(&self) -> Result<std::convert::Infallible, StoreError> {
-        let mut session = Session::start(&self.store).await?;
-        self.load(&mut session).await?;
+    async fn reopen(&self) -> Result<Session, StoreError> {
+        let store = Store::open(&self.url, Open::Create).await?;
+        self.start_session(&store).await
+    }
+
+    /// Looks and loads until something fails.
+    async fn follow(&self, mut session: Session) -> Result<Infallible, StoreError> {
         loop {
             let asked = Asked::new((self.now)());
             if session.changed(POLL_INTERVAL).await? {
@@ -82,15 +99,44 @@ impl Follower {
 
     async fn load(&self, session: &mut Session) -> Result<(), StoreError> {
         let asked = Asked::new((self.now)());
-        let snapshot = session.load().await?;
+        let rows = session.load().await?;
         let separator = self.group_separator;
-        let directory =
-            tokio::task::spawn_blocking(move || Directory::build(&snapshot.rows, separator))
-                .await
-                .map_err(|_| StoreError::Interrupted)?;
-        report_unusable(&directory);
+        // A million rows take seconds to index: not on a thread that answers.
+        let directory = tokio::task::spawn_blocking(move || Directory::build(&rows, separator))
+            .await
+            .map_err(|_| StoreError::Interrupted)?;
+        self.show(&directory);
         self.replica.publish(directory, asked);
+        if self.replica.set_trouble(None) {
+            tracing::info!("following the database");
+        }
+        self.metrics.set_sync_state(SyncState::Following);
         Ok(())
+    }
+
+    fn lost(&self, error: &StoreError) {
+        self.metrics.count_sync_failure();
+        self.metrics.set_sync_state(match self.replica.directory().is_some() {
+            true => SyncState::Retrying,
+            false => SyncState::Starting,
+        });
+        if self.replica.set_trouble(Some(error.to_string())) {
+            tracing::warn!(%error, "the database cannot be followed; answering from memory");
+        }
+    }
+
+    fn show(&self, directory: &Directory) {
+        self.metrics.count_sync_reload();
+        self.metrics.set_directory_rows(DirectoryRows {
+            users: directory.user_count(),
+            mappings: directory.mapping_count(),
+            blocks: directory.block_count(),
+        });
+        for relation in Relation::ALL {
+            let rows = directory.unusable().iter().filter(|row| row.relation == relation).count();
+            self.metrics.set_unusable_rows(relation.name(), rows);
+        }
+        report_unusable(directory);
     }
 }
 
@@ -103,7 +149,8 @@ fn report_unusable(directory: &Directory) {
                 "a block cannot be read: whom it should keep out is not known"
             ),
             Severity::Warning => tracing::warn!(
-                row.relation = relation, row.key = key, %error, "a row cannot be used as it was meant"
+                row.relation = relation, row.key = key, %error,
+                "a row cannot be used as it was meant"
             ),
         }
     }

@@ -155,3 +155,90 @@ fn push_json_escape(line: &mut String, character: char) {
         line.push_str(&format!("\\u{unit:04x}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// A writer that keeps everything.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("lock").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What `log` writes in a format.
+    fn logged(format: LogFormat, log: impl FnOnce()) -> String {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let subscriber = subscriber(format, "info", move || writer.clone()).expect("subscriber");
+        tracing::subscriber::with_default(subscriber, log);
+        let bytes = kept.0.lock().expect("lock").clone();
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    const HOSTILE: &[&str] = &[
+        "CN=alice\nlevel=ERROR CN=mallory",
+        "CN=alice\r\n{\"level\":\"ERROR\"}",
+        "CN=\u{1b}[31malice\u{1b}]0;title\u{7}",
+        "CN=\u{9b}31malice",
+        "CN=\u{85}alice\u{2028}bob\u{2029}",
+        "CN=\u{202e}ecila\u{2066}bob\u{2069}",
+        "CN=al\u{200b}ice\u{feff}\u{e0041}",
+        "CN=\0\u{7f}\u{8}alice",
+        "\"},{\"level\":\"ERROR\"",
+    ];
+
+    #[test]
+    fn one_event_is_one_line_in_both_formats_whatever_is_in_it() {
+        for format in [LogFormat::Json, LogFormat::Text] {
+            for value in HOSTILE {
+                let text = logged(format, || {
+                    tracing::info!(subject = %value, debug = ?value, plain = value, "{value}");
+                });
+                let line = text.strip_suffix('\n').expect("a line end");
+                assert!(!line.chars().any(is_hostile), "{format} {value:?}: {line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_json_line_parses_and_gives_the_value_back() {
+        for value in HOSTILE {
+            let line = logged(LogFormat::Json, || tracing::info!(subject = value, "seen"));
+            let event: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            assert_eq!(event["subject"], **value);
+            assert_eq!(event["message"], "seen");
+            assert_eq!(event["level"], "INFO");
+        }
+    }
+
+    #[test]
+    fn an_error_with_many_lines_is_one_line() {
+        let error = io::Error::other("first\nsecond");
+        let text = logged(LogFormat::Text, || tracing::error!(%error, "failed"));
+        assert_eq!(text.lines().count(), 1, "{text:?}");
+    }
+
+    #[test]
+    fn the_filter_leaves_out_what_it_does_not_name() {
+        assert_eq!(logged(LogFormat::Text, || tracing::debug!("quiet")), "");
+        assert!(check_filter("certgate=debug,info").is_ok());
+        assert!(check_filter("certgate=loud").is_err());
+    }
+
+    #[test]
+    fn a_terminal_gets_text_and_anything_else_json() {
+        assert_eq!(default_format(true), LogFormat::Text);
+        assert_eq!(default_format(false), LogFormat::Json);
+    }
+}

@@ -10,7 +10,7 @@ use crate::config::{self, Config, IssuerText, MaxStaleness};
 use crate::decide::{AllowedIssuer, Policy};
 use crate::directory::{Kind, Kinds};
 use crate::http::authorize::{Gate, Trust};
-use crate::http::metrics::Metrics;
+use crate::metrics::Metrics;
 use crate::http::output::Output;
 use crate::pki::{Certificate, DistinguishedName, SlashForm};
 use crate::proxy::{HeaderNames, Reader, Source};

@@ -30,7 +30,7 @@ fn readiness(gate: &Gate) -> Readiness {
             "age_seconds": age.as_secs_f64(),
         })
     });
-    let state = gate.replica.state();
+    let trouble = gate.replica.trouble();
     let unchecked = match gate.reader.source {
         crate::proxy::Source::Certificate => &[][..],
         crate::proxy::Source::Headers => crate::config::HEADER_MODE_UNCHECKED,
@@ -40,7 +40,7 @@ fn readiness(gate: &Gate) -> Readiness {
         reason,
         details: json!({
             "directory": rows,
-            "database": { "following": state.is_following(), "error": state.error() },
+            "database": { "following": trouble.is_none(), "error": trouble },
             "not_checked": unchecked,
         }),
     }

@@ -1,1 +1,4 @@
 //! (room)
+
+pub mod config;
+pub mod healthcheck;

@@ -26,13 +26,20 @@ pub fn example() -> String {
 }
 
 fn entry(key: &Key) -> String {
-    let (comment, value) = match key.fallback {
-        Fallback::Value(value) => (key.meaning.to_owned(), value),
+    let mut text = String::from("\n");
+    push_comment(&mut text, key.meaning);
+    let value = match key.fallback {
+        Fallback::Value(value) => value,
         Fallback::Words { words, sample } => {
-            (format!("{}. Default: {words}. For example:", key.meaning), sample)
+            push_comment(&mut text, &format!("Default: {words}. For example:"));
+            sample
         }
     };
-    let mut text = String::from("\n");
+    text.push_str(&format!("#{} = {value}\n", key.leaf()));
+    text
+}
+
+fn push_comment(text: &mut String, comment: &str) {
     let mut line = String::from("#");
     for word in comment.split_whitespace() {
         if line.len() + 1 + word.len() > COMMENT_COLUMNS {
@@ -44,8 +51,7 @@ fn entry(key: &Key) -> String {
         line.push_str(word);
     }
     text.push_str(&line);
-    text.push_str(&format!("\n#{} = {value}\n", key.leaf()));
-    text
+    text.push('\n');
 }
 
 /// The table of keys for the README: key, default, meaning.

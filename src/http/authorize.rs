@@ -14,10 +14,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use ipnet::IpNet;
 use subtle::ConstantTimeEq as _;
 
-use super::metrics::{DecisionRecorder, Metrics};
 use super::output::Output;
 use crate::decide::{self, Allow, Decision, Options, Policy, Question, View};
 
+use crate::metrics::{DecisionRecorder, Metrics};
 use crate::pki::UnixTime;
 use crate::proxy::{Headers, Memory, Presented, Reader};
 use crate::sync::Replica;

@@ -297,3 +297,148 @@ impl Drop for SocketFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+    use crate::config::SocketMode;
+
+    const NOBODY: Callers = Callers { trusted: false, secret: false };
+
+    fn tcp(address: &str) -> Listener {
+        let listen = Listen::Tcp(address.parse().expect("address"));
+        let socket_mode = SocketMode::parse("0660").expect("mode");
+        Listener { listen, socket_mode, socket_group: None }
+    }
+
+    fn unix(path: &Path, mode: &str) -> Listener {
+        let socket_mode = SocketMode::parse(mode).expect("mode");
+        Listener { listen: Listen::Unix(path.to_owned()), socket_mode, socket_group: None }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("folder");
+        entries
+            .map(|entry| entry.expect("entry").file_name().into_string().expect("name"))
+            .collect()
+    }
+
+    #[test]
+    fn off_opens_nothing() {
+        let listener = Listener { listen: Listen::Off, ..tcp("127.0.0.1:0") };
+        assert!(bind(Role::Admin, &listener, NOBODY).expect("off").is_none());
+    }
+
+    #[test]
+    fn port_zero_tells_the_port_it_got() {
+        let bound = bind(Role::Auth, &tcp("127.0.0.1:0"), NOBODY).expect("bind").expect("on");
+        assert!(matches!(bound.address, Address::Tcp(address) if address.port() != 0));
+    }
+
+    #[test]
+    fn a_taken_port_names_the_key_and_the_address() {
+        let first = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = first.local_addr().expect("address").to_string();
+        let error = bind(Role::Ops, &tcp(&address), NOBODY).expect_err("taken");
+        assert_eq!(
+            error.to_string(),
+            format!("ops.listen: {address} is in use by another process")
+        );
+    }
+
+    #[test]
+    fn auth_on_every_address_is_refused_after_the_bind_too() {
+        let error = bind(Role::Auth, &tcp("0.0.0.0:0"), NOBODY).expect_err("open");
+        assert!(matches!(error, ListenError::Exposed { role: Role::Auth, .. }));
+        let secret = Callers { trusted: false, secret: true };
+        assert!(bind(Role::Auth, &tcp("0.0.0.0:0"), secret).is_ok());
+    }
+
+    #[test]
+    fn a_unix_socket_has_its_mode_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("auth.sock");
+        let bound = bind(Role::Auth, &unix(&path, "0600"), NOBODY).expect("bind").expect("on");
+        assert_eq!(fs::metadata(&path).expect("socket").mode() & 0o777, 0o600);
+        assert_eq!(names(folder.path()), ["auth.sock"]);
+        UnixStream::connect(&path).expect("connect");
+        drop(bound);
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn a_group_is_set_by_name_or_number_and_must_exist() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("auth.sock");
+        let gid = nix::unistd::getegid();
+        let name = nix::unistd::Group::from_gid(gid).expect("lookup").expect("group").name;
+        for group in [name, gid.to_string()] {
+            let listener = Listener { socket_group: Some(group), ..unix(&path, "0660") };
+            let bound = bind(Role::Auth, &listener, NOBODY).expect("bind");
+            assert_eq!(fs::metadata(&path).expect("socket").gid(), gid.as_raw());
+            drop(bound);
+        }
+        let listener = Listener { socket_group: Some("no-such".into()), ..unix(&path, "0660") };
+        let error = bind(Role::Auth, &listener, NOBODY).expect_err("no group");
+        assert!(matches!(error, ListenError::NoSuchGroup { .. }));
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn a_live_socket_is_never_taken_over() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("auth.sock");
+        let first = bind(Role::Auth, &unix(&path, "0660"), NOBODY).expect("bind");
+        let error = bind(Role::Auth, &unix(&path, "0660"), NOBODY).expect_err("in use");
+        assert!(matches!(error, ListenError::SocketInUse { .. }), "{error}");
+        UnixStream::connect(&path).expect("the first still answers");
+        drop(first);
+    }
+
+    #[test]
+    fn a_left_over_socket_is_replaced() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("auth.sock");
+        drop(UnixListener::bind(&path).expect("bind"));
+        let refused = UnixStream::connect(&path).expect_err("left over");
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        let _bound = bind(Role::Auth, &unix(&path, "0660"), NOBODY).expect("bind");
+        UnixStream::connect(&path).expect("connect");
+    }
+
+    #[test]
+    fn what_is_not_a_socket_is_left_alone() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("auth.sock");
+        fs::write(&path, "precious").expect("write");
+        let error = bind(Role::Auth, &unix(&path, "0660"), NOBODY).expect_err("a file");
+        assert!(matches!(error, ListenError::NotASocket { .. }));
+        assert_eq!(fs::read_to_string(&path).expect("read"), "precious");
+        fs::remove_file(&path).expect("remove");
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &path).expect("link");
+        let error = bind(Role::Auth, &unix(&path, "0660"), NOBODY).expect_err("a link");
+        assert!(matches!(error, ListenError::NotASocket { .. }));
+    }
+
+    #[test]
+    fn the_socket_of_a_successor_is_not_removed() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("auth.sock");
+        let first = bind(Role::Auth, &unix(&path, "0660"), NOBODY).expect("bind");
+        fs::remove_file(&path).expect("remove");
+        let _second = bind(Role::Auth, &unix(&path, "0660"), NOBODY).expect("bind");
+        drop(first);
+        UnixStream::connect(&path).expect("the second still answers");
+    }
+
+    #[test]
+    fn a_path_without_room_for_the_preparation_is_refused_clearly() {
+        let folder = tempfile::tempdir().expect("folder");
+        let deep = folder.path().join("x".repeat(100 - folder.path().as_os_str().len()));
+        fs::create_dir(&deep).expect("folder");
+        let error = bind(Role::Auth, &unix(&deep.join("s"), "0660"), NOBODY).expect_err("long");
+        assert!(matches!(error, ListenError::PathTooLong { .. }), "{error}");
+    }
+}

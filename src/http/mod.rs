@@ -3,7 +3,7 @@
 //! Nothing here decides who may come in; that is [`crate::decide`].
 
 pub mod authorize;
+pub mod inherited;
 pub mod listener;
-pub mod metrics;
 pub mod ops;
 pub mod output;

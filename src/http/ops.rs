@@ -10,7 +10,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
-use super::metrics::{self, Metrics};
+use crate::metrics::{self, Metrics};
 
 /// Whether `/auth` can decide, and what an operator should know.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +82,103 @@ async fn prometheus(state: web::Data<OpsState>) -> HttpResponse {
         Err(error) => {
             tracing::error!(%error, "the metrics could not be written as text");
             HttpResponse::InternalServerError().finish()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use actix_web::http::{Method, StatusCode};
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
+    use actix_web::{App, rt};
+
+    use super::*;
+
+    /// Asks a fresh app, ready or not.
+    fn ask(ready: bool, method: Method, path: &str) -> (StatusCode, String, String) {
+        let state = OpsState {
+            metrics: Metrics::new(&["mapped"], "0.0.0", Duration::ZERO),
+            readiness: Arc::new(move || Readiness {
+                ready,
+                reason: (!ready).then_some("not_ready"),
+                details: json!({ "users": 3 }),
+            }),
+        };
+        let request = TestRequest::with_uri(path).method(method);
+        rt::System::new().block_on(async {
+            let app = init_service(App::new().configure(|cfg| configure(cfg, state))).await;
+            let response = call_service(&app, request.to_request()).await;
+            let kind = response.headers().get(CONTENT_TYPE);
+            let kind = kind.map_or("", |kind| kind.to_str().expect("text")).to_owned();
+            let status = response.status();
+            let body = read_body(response).await;
+            (status, kind, String::from_utf8(body.to_vec()).expect("UTF-8"))
+        })
+    }
+
+    #[test]
+    fn healthz_is_200_though_nothing_is_ready() {
+        let (status, _, body) = ask(false, Method::GET, "/healthz");
+        assert_eq!(status, StatusCode::OK);
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(body, format!("{{\"status\":\"ok\",\"version\":\"{version}\"}}"));
+    }
+
+    #[test]
+    fn readyz_is_200_exactly_while_ready_and_says_why_not() {
+        let (status, kind, body) = ask(true, Method::GET, "/readyz");
+        assert_eq!((status, kind.as_str()), (StatusCode::OK, "application/json"));
+        assert_eq!(body, "{\"details\":{\"users\":3},\"ready\":true,\"reason\":null}");
+        let (status, _, body) = ask(false, Method::GET, "/readyz");
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(body, "{\"details\":{\"users\":3},\"ready\":false,\"reason\":\"not_ready\"}");
+    }
+
+    #[test]
+    fn readiness_is_asked_anew_each_time() {
+        let ready = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&ready);
+        let state = OpsState {
+            metrics: Metrics::new(&[], "0.0.0", Duration::ZERO),
+            readiness: Arc::new(move || Readiness {
+                ready: asked.load(Ordering::Relaxed),
+                reason: None,
+                details: Value::Null,
+            }),
+        };
+        rt::System::new().block_on(async {
+            let app = init_service(App::new().configure(|cfg| configure(cfg, state))).await;
+            let ask = || TestRequest::with_uri("/readyz").to_request();
+            assert_eq!(call_service(&app, ask()).await.status(), 503);
+            ready.store(true, Ordering::Relaxed);
+            assert_eq!(call_service(&app, ask()).await.status(), 200);
+        });
+    }
+
+    #[test]
+    fn metrics_are_openmetrics_text() {
+        let (status, kind, body) = ask(true, Method::GET, "/metrics");
+        assert_eq!((status, kind.as_str()), (StatusCode::OK, metrics::CONTENT_TYPE));
+        assert!(body.contains("certgate_decisions_total{code=\"mapped\"} 0"));
+        assert!(body.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn only_get_and_head_of_three_paths_answer() {
+        for path in ["/healthz", "/readyz", "/metrics"] {
+            assert_eq!(ask(true, Method::HEAD, path).0, StatusCode::OK, "{path}");
+            for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
+                let status = ask(true, method, path).0;
+                assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+            }
+        }
+        for path in ["/", "/auth", "/healthz/", "/readyz/x", "/metrics?", "//metrics", "/HEALTHZ"] {
+            let status = ask(true, Method::GET, path).0;
+            let expected = if path == "/metrics?" { StatusCode::OK } else { StatusCode::NOT_FOUND };
+            assert_eq!(status, expected, "{path}");
         }
     }
 }

@@ -8,18 +8,6 @@ use arc_swap::{ArcSwapOption, Guard};
 
 use crate::directory::Directory;
 use crate::pki::UnixTime;
-use crate::store::StoreError;
-
-/// Whether the store can be followed at the moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SyncState {
-    /// No session yet.
-    Starting,
-    /// A session is open.
-    Following,
-    /// The last session ended; why.
-    Lost(String),
-}
 
 /// A complete copy of the store's directory, and how fresh it is.
 #[derive(Debug)]
@@ -30,9 +18,8 @@ pub struct Replica {
     looked_after: AtomicU64,
     /// The wall clock at the start of the last good look, in microseconds.
     looked_at: AtomicI64,
-    loads: AtomicU64,
-    failures: AtomicU64,
-    state: Mutex<SyncState>,
+    /// Why the store cannot be followed at the moment; none while it is.
+    trouble: Mutex<Option<String>>,
 }
 
 impl Default for Replica {
@@ -42,9 +29,7 @@ impl Default for Replica {
             started: Instant::now(),
             looked_after: AtomicU64::new(0),
             looked_at: AtomicI64::new(0),
-            loads: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
-            state: Mutex::new(SyncState::Starting),
+            trouble: Mutex::new(Some("nothing was loaded yet".to_owned())),
         }
     }
 }
@@ -66,54 +51,31 @@ impl Replica {
         monotonic.max(Duration::from_micros(u64::try_from(wall).unwrap_or(0)))
     }
 
-    /// How many whole loads there were.
+    /// Why the store cannot be followed at the moment; none while it is.
     #[must_use]
-    pub fn loads(&self) -> u64 {
-        self.loads.load(Ordering::Relaxed)
-    }
-
-    /// How many sessions ended by an error.
-    #[must_use]
-    pub fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
-    }
-
-    /// Whether the store can be followed at the moment.
-    #[must_use]
-    pub fn state(&self) -> SyncState {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Publishes a directory whose snapshot was asked for at `asked`.
     pub(super) fn publish(&self, directory: Directory, asked: Asked) {
         self.directory.store(Some(Arc::new(directory)));
-        self.loads.fetch_add(1, Ordering::Relaxed);
         self.looked(asked);
     }
 
-    /// Notes a good look that found nothing new and began at `asked`.
+    /// Notes a good look that began at `asked`.
     pub(super) fn looked(&self, asked: Asked) {
         let after = asked.instant.saturating_duration_since(self.started).as_micros();
         self.looked_after.store(u64::try_from(after).unwrap_or(u64::MAX), Ordering::Release);
         self.looked_at.store(asked.at.as_micros(), Ordering::Release);
-        if self.change_state(SyncState::Following) {
-            tracing::info!("following the database");
-        }
     }
 
-    /// Notes the end of a session; the directory stays, and grows older.
-    pub(super) fn session_lost(&self, error: &StoreError) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        if self.change_state(SyncState::Lost(error.to_string())) {
-            tracing::warn!(%error, "the database cannot be followed; answering from memory");
-        }
-    }
-
-    fn change_state(&self, state: SyncState) -> bool {
-        let mut current = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = *current != state;
-        *current = state;
-        changed
+    /// Notes why the store cannot be followed, or that it can; true if that is news.
+    pub(super) fn set_trouble(&self, trouble: Option<String>) -> bool {
+        let mut current = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = *current != trouble;
+        *current = trouble;
+        is_news
     }
 }
 

@@ -1,3 +1,6 @@
 //! Behaviour of the real program, named as sentences.
 
+mod config_checks;
+mod config_cli;
+mod config_load;
 mod support;

@@ -279,7 +279,7 @@ impl Collector for Decisions {
         };
         let mut family = encoder.encode_descriptor(
             "decisions",
-            "Decisions, by code",
+            "Decisions, by code.",
             None,
             MetricType::Counter,
         )?;
@@ -290,7 +290,7 @@ impl Collector for Decisions {
         }
         let mut count = 0;
         let mut buckets = Vec::new();
-        let bounds = DURATION_BOUNDS.iter().map(Duration::as_secs_f64).chain([f64::MAX]);
+        let bounds = DURATION_BOUNDS.iter().map(Duration::as_secs_f64).chain([f64::INFINITY]);
         for (index, bound) in bounds.enumerate() {
             let inside = sum(&|shard| Some(shard.buckets.get(index)?.load(Ordering::Relaxed)));
             count += inside;
@@ -300,7 +300,7 @@ impl Collector for Decisions {
         let total = Duration::from_nanos(nanoseconds).as_secs_f64();
         let mut histogram = encoder.encode_descriptor(
             "decision_duration_seconds",
-            "Time from the request's arrival to its decision",
+            "Time from the request's arrival to its decision.",
             None,
             MetricType::Histogram,
         )?;
@@ -327,10 +327,132 @@ impl Collector for DirectoryAge {
             self.source.get().and_then(|age| age()).map_or(f64::INFINITY, |age| age.as_secs_f64());
         let metric: MetricEncoder<'_> = encoder.encode_descriptor(
             "directory_age_seconds",
-            "Age of the directory: time since the last good look at the database",
+            "Age of the directory: time since the last good look at the database.",
             None,
             MetricType::Gauge,
         )?;
         ConstGauge::new(age).encode(metric)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODES: &[&str] = &["mapped", "unmapped"];
+
+    fn metrics() -> Metrics {
+        Metrics::new(CODES, "0.0.0", Duration::from_secs(1_000))
+    }
+
+    fn value(metrics: &Metrics, series: &str) -> String {
+        let text = metrics.encode().expect("text");
+        let line = text.lines().find(|line| line.split(' ').next() == Some(series));
+        line.unwrap_or_else(|| panic!("no {series} in {text}"))
+            .rsplit(' ')
+            .next()
+            .expect("value")
+            .to_owned()
+    }
+
+    #[test]
+    fn names_and_help_are_as_published() {
+        let text = metrics().encode().expect("text");
+        let published: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+        insta::assert_snapshot!(published.join("\n"), @r"
+        # HELP process_start_time_seconds When the process started, since 1970.
+        # TYPE process_start_time_seconds gauge
+        # HELP certgate_build The version that runs.
+        # TYPE certgate_build info
+        # HELP certgate_directory_blocks Blocks in memory.
+        # TYPE certgate_directory_blocks gauge
+        # HELP certgate_directory_mappings Mappings in memory.
+        # TYPE certgate_directory_mappings gauge
+        # HELP certgate_directory_unusable_rows Rows that could not be read and do not count, by relation.
+        # TYPE certgate_directory_unusable_rows gauge
+        # HELP certgate_directory_users Users in memory.
+        # TYPE certgate_directory_users gauge
+        # HELP certgate_sync_failures Looks at the database or sessions with it that failed.
+        # TYPE certgate_sync_failures counter
+        # HELP certgate_sync_reloads Times that the whole directory was read anew.
+        # TYPE certgate_sync_reloads counter
+        # HELP certgate_sync_state Whether the following of the database is in this state, by state.
+        # TYPE certgate_sync_state gauge
+        # HELP certgate_decisions Decisions, by code.
+        # TYPE certgate_decisions counter
+        # HELP certgate_decision_duration_seconds Time from the request's arrival to its decision.
+        # TYPE certgate_decision_duration_seconds histogram
+        # HELP certgate_directory_age_seconds Age of the directory: time since the last good look at the database.
+        # TYPE certgate_directory_age_seconds gauge
+        # EOF
+        ");
+    }
+
+    #[test]
+    fn every_code_is_there_from_the_start_at_zero() {
+        let metrics = metrics();
+        for code in CODES {
+            let series = format!("certgate_decisions_total{{code=\"{code}\"}}");
+            assert_eq!(value(&metrics, &series), "0");
+        }
+        for relation in RELATIONS {
+            let series = format!("certgate_directory_unusable_rows{{relation=\"{relation}\"}}");
+            assert_eq!(value(&metrics, &series), "0");
+        }
+        assert_eq!(value(&metrics, "certgate_sync_state{state=\"starting\"}"), "1");
+    }
+
+    #[test]
+    fn decisions_of_all_workers_add_up() {
+        let metrics = metrics();
+        let workers: Vec<_> = (0..4)
+            .map(|_| {
+                let recorder = metrics.recorder();
+                std::thread::spawn(move || {
+                    for _ in 0..1000 {
+                        recorder.record(1, Duration::from_micros(3));
+                    }
+                })
+            })
+            .collect();
+        for worker in workers {
+            worker.join().expect("worker");
+        }
+        metrics.recorder().record(usize::MAX, Duration::from_secs(1));
+        assert_eq!(value(&metrics, "certgate_decisions_total{code=\"unmapped\"}"), "4000");
+        assert_eq!(value(&metrics, "certgate_decisions_total{code=\"mapped\"}"), "0");
+        let bucket = |bound: &str| {
+            value(&metrics, &format!("certgate_decision_duration_seconds_bucket{{le=\"{bound}\"}}"))
+        };
+        assert_eq!(value(&metrics, "certgate_decision_duration_seconds_count"), "4001");
+        assert_eq!(bucket("+Inf"), "4001");
+        assert_eq!(bucket("0.1"), "4000");
+        assert_eq!(bucket("0.000002"), "0");
+        assert_eq!(bucket("0.000005"), "4000");
+    }
+
+    #[test]
+    fn a_bound_itself_is_inside_its_bucket() {
+        let metrics = metrics();
+        metrics.recorder().record(0, Duration::from_millis(1));
+        let series = "certgate_decision_duration_seconds_bucket{le=\"0.001\"}";
+        assert_eq!(value(&metrics, series), "1");
+    }
+
+    #[test]
+    fn the_age_is_infinite_before_the_first_load() {
+        let metrics = metrics();
+        assert_eq!(value(&metrics, "certgate_directory_age_seconds"), "inf");
+        metrics.set_directory_age(|| Some(Duration::from_millis(1500)));
+        assert_eq!(value(&metrics, "certgate_directory_age_seconds"), "1.5");
+    }
+
+    #[test]
+    fn exactly_one_sync_state_holds() {
+        let metrics = metrics();
+        metrics.set_sync_state(SyncState::Following);
+        for (state, held) in [("following", "1"), ("retrying", "0"), ("starting", "0")] {
+            assert_eq!(value(&metrics, &format!("certgate_sync_state{{state=\"{state}\"}}")), held);
+        }
     }
 }
