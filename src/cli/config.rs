@@ -27,11 +27,7 @@ pub struct ConfigArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Say whether the configuration can be used, with every problem in it
-    Check {
-        /// Answer as JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Check,
     /// Print a commented example with every key
     Example {
         /// Print the table of keys as Markdown instead
@@ -39,29 +35,26 @@ pub enum ConfigCommand {
         markdown: bool,
     },
     /// Print every key with what holds and where it comes from
-    Show {
-        /// Answer as JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Show,
 }
 
 /// Runs the command; `load` is asked only where the configuration is needed. Answers go to `out`,
 /// problems and warnings in words to `err`. Returns the exit code: 0, or 2 for a broken configuration.
 pub fn run(
     args: &ConfigArgs,
+    json: bool,
     load: impl FnOnce() -> Result<Loaded, ConfigErrors>,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
     match args.command {
-        ConfigCommand::Check { json } => check(load(), json, out, err),
+        ConfigCommand::Check => check(load(), json, out, err),
         ConfigCommand::Example { markdown } => {
             let text = if markdown { markdown_table() } else { example() };
             out.write_all(text.as_bytes())?;
             Ok(YES)
         }
-        ConfigCommand::Show { json } => show(load(), json, out, err),
+        ConfigCommand::Show => show(load(), json, out, err),
     }
 }
 
