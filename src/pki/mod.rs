@@ -9,6 +9,8 @@ mod certificate;
 mod der;
 mod dn;
 mod fingerprint;
+#[cfg(test)]
+mod forge;
 mod names;
 mod serial;
 mod time;
