@@ -9,6 +9,8 @@ mod certificate;
 mod der;
 mod dn;
 mod fingerprint;
+#[cfg(test)]
+mod forge;
 mod identity;
 mod names;
 mod serial;

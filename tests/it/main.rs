@@ -3,4 +3,5 @@
 mod config_checks;
 mod config_cli;
 mod config_load;
+mod pki_nginx_dn;
 mod support;
