@@ -4,7 +4,8 @@
 use super::exposure::{self, Callers, Reach, Role};
 use super::problem::{Fault, Warning};
 use super::reader::Reader;
-use super::values::{Listen, Source, TrustMode};
+use super::values::Listen;
+use super::words::{Source, TrustMode};
 use super::{Config, Listener};
 
 /// What nobody checks when identity comes from headers.
@@ -12,7 +13,7 @@ pub const HEADER_MODE_UNCHECKED: &[&str] = &["expiry", "key usage", "revocation 
 
 /// Settings whose code does not exist yet: the key, and when it asks for that code. They are refused,
 /// as silence would look like protection.
-const UNAVAILABLE: &[(&str, fn(&Config) -> bool)] = &[
+const UNAVAILABLE: &[Unavailable] = &[
     ("admin.listen", |config| config.admin.listener.listen != Listen::Off),
     ("directory.snapshot_file", |config| config.directory.snapshot_file.is_some()),
     ("proxy.dialect", |config| !config.proxy.dialect.is_available()),
@@ -21,6 +22,9 @@ const UNAVAILABLE: &[(&str, fn(&Config) -> bool)] = &[
     ("trust.anchors", |config| !config.trust.anchors.is_empty()),
     ("trust.intermediates", |config| !config.trust.intermediates.is_empty()),
 ];
+
+/// A key, and whether the configuration asks for what it names.
+type Unavailable = (&'static str, fn(&Config) -> bool);
 
 /// Finds every problem that spans settings.
 pub(super) fn check(config: &Config, reader: &mut Reader) {
@@ -63,12 +67,17 @@ fn listeners(config: &Config) -> [(Role, &Listener); 3] {
     [(Role::Auth, &config.auth), (Role::Ops, &config.ops), (Role::Admin, &config.admin.listener)]
 }
 
+/// What tells callers apart, as the operator meant it: a network or a secret that cannot be read is a
+/// problem of its own, and does not also count as absent.
+fn callers_meant(reader: &Reader) -> Callers {
+    Callers {
+        trusted: reader.is_filled("proxy.trusted"),
+        secret: reader.is_filled("proxy.secret_file"),
+    }
+}
+
 fn check_exposure(config: &Config, reader: &mut Reader) {
-    // A secret file that cannot be read is a problem of its own; it does not also count as absent.
-    let callers = Callers {
-        trusted: reader.is_set("proxy.trusted") || config.proxy.callers().trusted,
-        secret: reader.is_set("proxy.secret_file"),
-    };
+    let callers = callers_meant(reader);
     for (role, listener) in listeners(config) {
         let reach = match &listener.listen {
             Listen::Off => continue,
@@ -140,7 +149,8 @@ fn check_verify_signal(config: &Config, reader: &mut Reader) {
         let what = format!("the dialect {dialect} has no sign of verification to rename");
         reader.problem("proxy.headers.verify", Fault::new(what, "take it out"));
     }
-    let knows_caller = reader.is_set("proxy.trusted") || reader.is_set("proxy.secret_file");
+    let callers = callers_meant(reader);
+    let knows_caller = callers.trusted || callers.secret;
     let verifies = config.trust.mode == TrustMode::Own;
     if !verifies || !knows_caller {
         let what = format!("{dialect} does not say whether the certificate was verified");

@@ -2,7 +2,8 @@
 //!
 //! Only names live here; what a dialect's values mean is the `proxy` room's.
 
-use super::values::{HeaderName, Source, words};
+use super::values::HeaderName;
+use super::words::{Source, words};
 
 words! {
     /// How a proxy says whose certificate it is.

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use super::values::words;
+use super::words::words;
 
 words! {
     /// One of the three listeners.

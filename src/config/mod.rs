@@ -9,6 +9,7 @@ mod checks;
 mod dialect;
 mod example;
 mod exposure;
+mod file;
 mod issuers;
 pub mod keys;
 mod parse;
@@ -17,6 +18,7 @@ mod reader;
 mod secret;
 mod source;
 mod values;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,15 +29,14 @@ pub use self::checks::HEADER_MODE_UNCHECKED;
 pub use self::dialect::{Dialect, InputHeaders, OutputHeaders, Profile};
 pub use self::example::{example, markdown_table};
 pub use self::exposure::{Callers, Exposure, Reach, Role, check as check_exposure};
+pub use self::file::{CONFIG_VARIABLE, Places};
 pub use self::issuers::IssuerText;
 pub use self::problem::{ConfigErrors, Fault, Origin, Problem, Warning};
 pub use self::reader::Effective;
 pub use self::secret::{DatabaseKind, DatabaseUrl, SECRET_BYTES_MIN, Secret};
-pub use self::source::{CONFIG_VARIABLE, Environment, Places, environment};
-pub use self::values::{
-    GroupSeparator, HeaderName, Listen, LogFormat, MaxStaleness, Policy, SOCKET_PATH_BYTES_MAX,
-    SocketMode, Source, TrustMode, WeakKind,
-};
+pub use self::source::{Environment, environment};
+pub use self::values::{HeaderName, Listen, MaxStaleness, SOCKET_PATH_BYTES_MAX, SocketMode};
+pub use self::words::{GroupSeparator, LogFormat, Policy, Source, TrustMode, WeakKind};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -209,8 +210,8 @@ impl Config {
         places: &Places,
     ) -> Result<Loaded, ConfigErrors> {
         let mut problems = Vec::new();
-        let (file, warning) = source::find_file(option, env, places);
-        let file = file.unwrap_or_else(|problem| {
+        let (found, warning) = file::find_file(option, env, places);
+        let file = found.unwrap_or_else(|problem| {
             problems.push(problem);
             None
         });
@@ -223,7 +224,11 @@ impl Config {
             checks::check(config, &mut reader);
             warnings.extend(checks::warnings(config));
         }
-        let (problems, effective) = reader.finish();
+        let (mut problems, effective) = reader.finish();
+        if config.is_none() && problems.is_empty() {
+            let fault = Fault::new("the defaults do not parse: a defect of this version", "");
+            problems.push(Problem { place: None, key: None, fault });
+        }
         match config {
             Some(config) if problems.is_empty() => {
                 Ok(Loaded { config, effective, file: file.map(|file| file.path), warnings })

@@ -12,10 +12,8 @@ use super::issuers::{self, IssuerText};
 use super::problem::{Fault, Origin, Warning};
 use super::reader::Reader;
 use super::secret::{self, DatabaseUrl, Secret};
-use super::values::{
-    self, GroupSeparator, HeaderName, Listen, LogFormat, MaxStaleness, Policy, SocketMode, Source,
-    TrustMode, WeakKind,
-};
+use super::values::{self, HeaderName, Listen, MaxStaleness, SocketMode};
+use super::words::{GroupSeparator, LogFormat, Policy, Source, TrustMode, WeakKind};
 use super::{
     Admin, Config, Database, Directory, Identity, Listener, Log, Output, Proxy, Revocation, Trust,
 };

@@ -86,6 +86,11 @@ impl Reader {
         self.place(key).unwrap_or(Origin::Default)
     }
 
+    /// Whether an operator gave the key something, rightly or wrongly; an empty list is nothing.
+    pub(super) fn is_filled(&self, key: &str) -> bool {
+        self.settings.get(key).is_some_and(|setting| !setting.items.is_empty())
+    }
+
     /// Records a fault of a key, at the place that sets it.
     pub(super) fn problem(&mut self, key: &str, fault: Fault) {
         let place = self.place(key);

@@ -1,50 +1,19 @@
-//! Where settings come from: the file's places, the environment, and the layers over the defaults.
+//! The layers of settings: the environment over the file over the defaults.
 //!
 //! Everything is text here; what a value means is in `parse`. Unknown names are found here, so that a
 //! misspelt setting never means "the default".
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
 use config::{FileFormat, Value, ValueKind};
 use toml::de::{DeTable, DeValue};
 
+use super::file::SourceFile;
 use super::keys::{self, Fallback, KEYS, Key, Shape, VARIABLE_PREFIX};
 use super::problem::{Fault, Origin, Problem, Warning};
 
 /// The environment, as far as it is text.
 pub type Environment = BTreeMap<String, String>;
-
-/// The variable that names the configuration file.
-pub const CONFIG_VARIABLE: &str = "CERTGATE_CONFIG";
-
-/// Bytes of a configuration file at the most; a real one has a few thousand.
-pub(super) const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
-
-/// Where the file is looked for when nothing names one.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Places {
-    /// The system's file.
-    pub system: PathBuf,
-    /// The working folder's file, read only if it belongs to `user`.
-    pub working: PathBuf,
-    /// The caller's user id.
-    pub user: u32,
-}
-
-impl Places {
-    /// `/etc/certgate/certgate.toml` and `certgate.toml` in the working folder.
-    pub fn standard() -> Self {
-        Self {
-            system: PathBuf::from("/etc/certgate/certgate.toml"),
-            working: PathBuf::from("certgate.toml"),
-            user: nix::unistd::geteuid().as_raw(),
-        }
-    }
-}
 
 /// This process's environment. What is not UTF-8 is taken with replacement characters: a setting of
 /// ours then fails to parse instead of vanishing.
@@ -54,56 +23,6 @@ pub fn environment() -> Environment {
             (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
         })
         .collect()
-}
-
-/// A configuration file that was read.
-pub(super) struct SourceFile {
-    pub(super) path: PathBuf,
-    text: String,
-}
-
-/// Finds and reads the file. One that was named, and the system's, must be readable if it exists; the
-/// working folder's is passed over, with a warning, if it belongs to somebody else.
-pub(super) fn find_file(
-    option: Option<&Path>,
-    env: &Environment,
-    places: &Places,
-) -> (Result<Option<SourceFile>, Problem>, Option<Warning>) {
-    if let Some(path) = option {
-        return (read(path, Some(Origin::Option("--config"))).map(Some), None);
-    }
-    if let Some(path) = env.get(CONFIG_VARIABLE) {
-        let origin = Origin::Variable(CONFIG_VARIABLE.to_owned());
-        return (read(Path::new(path), Some(origin)).map(Some), None);
-    }
-    match places.system.try_exists() {
-        Ok(false) => {}
-        Ok(true) | Err(_) => return (read(&places.system, None).map(Some), None),
-    }
-    let Ok(facts) = places.working.metadata() else { return (Ok(None), None) };
-    if facts.uid() != places.user {
-        return (Ok(None), Some(Warning::NotOurs { path: places.working.clone() }));
-    }
-    (read(&places.working, None).map(Some), None)
-}
-
-fn read(path: &Path, named_by: Option<Origin>) -> Result<SourceFile, Problem> {
-    let problem = |what: String| Problem {
-        place: named_by.clone(),
-        key: None,
-        fault: Fault::new(
-            format!("the configuration file {} cannot be read: {what}", path.display()),
-            "",
-        ),
-    };
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(CONFIG_FILE_BYTES_MAX + 1).read_to_string(&mut text))
-        .map_err(|error| problem(error.to_string()))?;
-    if text.len() as u64 > CONFIG_FILE_BYTES_MAX {
-        return Err(problem(format!("it is larger than {CONFIG_FILE_BYTES_MAX} bytes")));
-    }
-    Ok(SourceFile { path: path.to_owned(), text })
 }
 
 /// One setting as text, with its place.
@@ -217,14 +136,13 @@ fn known_lines(file: &SourceFile, problems: &mut Vec<Problem>) -> BTreeMap<Strin
     lines
 }
 
-/// Every leaf below `table` with its byte offset. A table that is no section of ours is a leaf too.
+/// Every leaf below `table` with its byte offset. A table that is no section of ours is a leaf too. A
+/// quoted name with a dot in it is one name, not a path: it gets a spelling that no key has.
 fn flatten(table: &DeTable<'_>, prefix: &str, found: &mut Vec<(String, usize, bool)>) {
     for (name, value) in table.iter() {
-        let path = if prefix.is_empty() {
-            name.get_ref().to_string()
-        } else {
-            format!("{prefix}.{}", name.get_ref())
-        };
+        let own = name.get_ref();
+        let own = if own.contains('.') { format!("{own:?}") } else { own.to_string() };
+        let path = if prefix.is_empty() { own } else { format!("{prefix}.{own}") };
         match value.get_ref() {
             DeValue::Table(inner) if keys::is_section(&path) => flatten(inner, &path, found),
             other => {

@@ -7,3 +7,4 @@ pub mod inherited;
 pub mod listener;
 pub mod ops;
 pub mod output;
+mod unix_socket;

@@ -41,6 +41,7 @@ fn auth_beyond_loopback_needs_a_check_of_who_asks() {
     let open = ("auth.listen", "0.0.0.0:9180");
     refused(&[open], "set proxy.trusted or proxy.secret_file");
     refused(&[("auth.listen", "[::]:9180")], "set proxy.trusted or proxy.secret_file");
+    refused(&[open, ("proxy.trusted", "[]")], "set proxy.trusted or proxy.secret_file");
     load(&[open, ("proxy.trusted", "10.0.0.0/8")]).expect("trusted");
     let secret = secret_file();
     let path = secret.path().to_str().expect("path");
@@ -89,6 +90,8 @@ fn a_dialect_without_a_verify_signal_needs_own_trust_and_a_known_caller() {
     refused(&[("proxy.dialect", "traefik")], part);
     refused(&[("proxy.dialect", "caddy"), ("trust.mode", "own")], part);
     refused(&[("proxy.dialect", "caddy"), ("proxy.trusted", "10.0.0.1")], part);
+    let nobody = ("proxy.trusted", "[]");
+    refused(&[("proxy.dialect", "caddy"), ("trust.mode", "own"), nobody], part);
     refused(
         &[("proxy.dialect", "caddy"), ("proxy.headers.verify", "X-Verified")],
         "no sign of verification to rename",

@@ -277,6 +277,8 @@ fn an_unknown_name_is_an_error_wherever_it_stands() {
         "[AUTH]\nlisten = \"off\"",
         "[auth]\n\"socket.mode\" = \"0600\"",
         "[[auth]]\nlisten = \"off\"",
+        "\"auth.listen\" = \"off\"",
+        "[proxy]\n\"headers.verify\" = \"X-Verify\"",
     ] {
         assert!(load_text(text).is_err(), "{text}");
     }
@@ -328,7 +330,7 @@ fn an_issuer_in_a_variable_keeps_its_commas() {
     let name = "CERTGATE_IDENTITY__ISSUERS";
     let loaded = load_env(&[(name, one)]).expect("load");
     let first = IssuerText::DistinguishedName(one.to_owned());
-    assert_eq!(loaded.config.identity.issuers, [first.clone()]);
+    assert_eq!(loaded.config.identity.issuers, std::slice::from_ref(&first));
     let two = format!("[\"{one}\", \"CN=Other CA\"]");
     let loaded = load_env(&[(name, &two)]).expect("load");
     let second = IssuerText::DistinguishedName("CN=Other CA".to_owned());
@@ -405,4 +407,100 @@ fn a_secret_is_private_long_and_plain_or_refused() {
     }
     assert!(only(load(&host.path("missing"))).contains("No such file"));
     assert!(only(load(&host.path(""))).contains("not a regular file"));
+}
+
+/// A value other than the default for every key, as TOML.
+const OTHER: &[(&str, &str)] = &[
+    ("database.url", "\"sqlite:///tmp/other.db\""),
+    ("database.url_file", "\"/nonexistent/url\""),
+    ("auth.listen", "\"127.0.0.1:1\""),
+    ("auth.socket_mode", "\"0600\""),
+    ("auth.socket_group", "\"other\""),
+    ("ops.listen", "\"127.0.0.1:2\""),
+    ("ops.socket_mode", "\"0600\""),
+    ("ops.socket_group", "\"other\""),
+    ("admin.listen", "\"unix:/run/other.sock\""),
+    ("admin.socket_mode", "\"0600\""),
+    ("admin.socket_group", "\"other\""),
+    ("admin.group", "\"other\""),
+    ("admin.origin", "\"https://other.example.com\""),
+    ("proxy.dialect", "\"django-x509\""),
+    ("proxy.legacy_dn", "true"),
+    ("proxy.trusted", "[\"10.0.0.0/8\"]"),
+    ("proxy.secret_file", "\"/nonexistent/secret\""),
+    ("proxy.headers.verify", "\"x-other\""),
+    ("proxy.headers.certificate", "\"x-other\""),
+    ("proxy.headers.serial", "\"x-other\""),
+    ("proxy.headers.subject", "\"x-other\""),
+    ("proxy.headers.issuer", "\"x-other\""),
+    ("identity.source", "\"headers\""),
+    ("identity.weak", "[\"serial\"]"),
+    ("identity.issuers", "[\"CN=Other CA\"]"),
+    ("output.profile", "\"remote\""),
+    ("output.group_separator", "\"|\""),
+    ("output.headers.user", "\"x-other\""),
+    ("output.headers.groups", "\"x-other\""),
+    ("output.headers.name", "\"x-other\""),
+    ("output.headers.email", "\"x-other\""),
+    ("directory.max_staleness", "\"unlimited\""),
+    ("directory.snapshot_file", "\"/nonexistent/snapshot\""),
+    ("directory.wait_for_database", "true"),
+    ("revocation.crl", "[\"/nonexistent/crl\"]"),
+    ("revocation.unknown", "\"allow\""),
+    ("revocation.expired", "\"allow\""),
+    ("revocation.grace", "\"1h\""),
+    ("trust.mode", "\"both\""),
+    ("trust.anchors", "[\"/nonexistent/ca\"]"),
+    ("trust.intermediates", "[\"/nonexistent/ca\"]"),
+    ("log.format", "\"text\""),
+    ("log.filter", "\"debug\""),
+];
+
+#[test]
+fn every_key_takes_effect_from_the_file_and_from_its_variable() {
+    let covered: Vec<&str> = OTHER.iter().map(|(key, _)| *key).collect();
+    let table: Vec<&str> = keys::KEYS.iter().map(|key| key.name).collect();
+    assert_eq!(covered, table, "each key has a row");
+    let defaults = load_env(&[]).expect("defaults").config;
+    for (key, value) in OTHER {
+        let variable = keys::find(key).expect("key").variable();
+        let loads = [
+            load_text(&format!("{key} = {value}\n")),
+            load_env(&[(&variable, value.trim_matches('"'))]),
+        ];
+        for result in loads {
+            match result {
+                Ok(loaded) => {
+                    assert_ne!(loaded.config, defaults, "{key} changes nothing");
+                    let shown = loaded.effective.iter().find(|one| one.key == *key).expect("key");
+                    assert_eq!(shown.value.to_string(), value.replace("\", \"", "\",\""), "{key}");
+                }
+                Err(errors) => {
+                    let text = errors.to_string();
+                    let why = ["not available in this version", "No such file"];
+                    assert!(why.iter().any(|part| text.contains(part)), "{key}: {text}");
+                    assert!(text.contains(key), "{key}: {text}");
+                }
+            }
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_file_or_variable_panics_and_each_problem_is_one_line(
+        text in "([a-z.\\[\\]= \"\n\u{1b}\u{202e}]|auth|listen|proxy|headers|weak|\\[identity\\]\n){0,40}",
+        key in 0..keys::KEYS.len(),
+        value in "\\PC{0,40}|[\\[\\]\"',:/=\n\r\u{0}-\u{1f}a-z0-9-]{0,40}",
+    ) {
+        let host = Host::new();
+        let path = host.write("given.toml", &text);
+        let variable = keys::KEYS[key].variable();
+        if let Err(errors) = host.load(Some(&path), &[(&variable, &value)]) {
+            assert!(!errors.0.is_empty());
+            assert_eq!(errors.to_string().lines().count(), errors.0.len());
+        }
+    }
 }

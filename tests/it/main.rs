@@ -1,7 +1,16 @@
 //! Behaviour of the real program, named as sentences.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 mod config_checks;
 mod config_cli;
+mod config_listeners;
 mod config_load;
 mod pki_nginx_dn;
 mod support;
