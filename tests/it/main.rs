@@ -1,3 +1,7 @@
 //! Behaviour of the real program, named as sentences.
 
+mod nginx_files;
+mod nginx_main_job;
+mod nginx_sessions;
+mod nginx_spoof;
 mod support;

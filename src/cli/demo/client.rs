@@ -177,7 +177,9 @@ impl Session {
             headers.push((name.to_owned(), value.trim().to_owned()));
         }
         let mut answer = Answer { status, headers, body: Vec::new() };
-        if body == Body::Expected {
+        // RFC 9110 section 6.4.1: these two never have a body, with or without a length.
+        let has_body = !matches!(status, 204 | 304);
+        if has_body && body == Body::Expected {
             answer.body = self.read_body(&answer)?;
         }
         Ok(answer)

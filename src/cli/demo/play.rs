@@ -191,7 +191,7 @@ impl Stage<'_> {
 
     fn table(&self) -> String {
         let mut table = Table::new();
-        table.load_preset(comfy_table::presets::ASCII_BORDERS_ONLY_CONDENSED);
+        table.load_style(comfy_table::presets::ASCII_BORDERS_ONLY_CONDENSED);
         table.set_header(["", "who", "what", "status", "reason", "session", "application sees"]);
         for row in &self.rows {
             let mark = if row.is_as_expected() { "ok" } else { "WRONG" };
