@@ -14,7 +14,7 @@ use certgate::cli::demo::workshop::Workshop;
 use super::pki::Issued;
 
 /// A running certgate; it is stopped by SIGTERM and its folder removed when this is dropped.
-pub struct Certgate {
+pub(crate) struct Certgate {
     workshop: Workshop,
     auth: SocketAddr,
     ops: SocketAddr,
@@ -22,12 +22,12 @@ pub struct Certgate {
 
 impl Certgate {
     /// Starts with SQLite on free ports and waits until it is ready to decide.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with("")
     }
 
     /// As [`Certgate::start`], with further lines for `certgate.toml`.
-    pub fn start_with(further_configuration: &str) -> Self {
+    pub(crate) fn start_with(further_configuration: &str) -> Self {
         let workshop = Workshop::open("certgate-test").unwrap();
         let [auth, ops] = free_addresses();
         let database = workshop.folder().join("certgate.db");
@@ -44,7 +44,7 @@ impl Certgate {
     }
 
     /// Starts the service, for a test that has stopped it.
-    pub fn serve(&self) {
+    pub(crate) fn serve(&self) {
         let mut command = programs::certgate(&program(), &self.config());
         command.current_dir(self.workshop.folder()).arg("serve");
         self.workshop.spawn("certgate", &mut command).unwrap();
@@ -52,12 +52,12 @@ impl Certgate {
     }
 
     /// Stops the service and keeps the folder.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.workshop.stop("certgate");
     }
 
     /// Runs a command against this database; it has to succeed.
-    pub fn run(&self, arguments: &[&str]) -> String {
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let mut command = programs::certgate(&program(), &self.config());
         command.current_dir(self.workshop.folder()).args(arguments);
         let output = self.workshop.run(&mut command).unwrap();
@@ -65,7 +65,7 @@ impl Certgate {
     }
 
     /// Asks the auth listener itself, as nginx does, until it answers with this code.
-    pub fn wait_for_reason(&self, certificate: &Issued, code: &str) {
+    pub(crate) fn wait_for_reason(&self, certificate: &Issued, code: &str) {
         let start = Instant::now();
         loop {
             let answer = self.ask(&format!(
@@ -83,7 +83,7 @@ impl Certgate {
     }
 
     /// Sends bytes to the auth listener and returns all that comes back until it closes.
-    pub fn ask(&self, request: &str) -> String {
+    pub(crate) fn ask(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.auth).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
@@ -94,12 +94,12 @@ impl Certgate {
     }
 
     /// The auth listener.
-    pub fn auth(&self) -> SocketAddr {
+    pub(crate) fn auth(&self) -> SocketAddr {
         self.auth
     }
 
     /// The configuration file.
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.workshop.folder().join("certgate.toml")
     }
 }
@@ -111,7 +111,7 @@ fn program() -> PathBuf {
 }
 
 /// Addresses that were free a moment ago; taken together, so that they differ.
-pub fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
     let listeners = [(); N].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
     listeners.map(|listener| listener.local_addr().unwrap())
 }

@@ -1,4 +1,5 @@
-//! A FastCGI application that answers with the parameters it received, one `NAME: value` a line.
+//! A FastCGI application that answers with the parameters it received, one `NAME: value` a line;
+//! a line break inside a value is written as an escape.
 //!
 //! Just enough of the FastCGI 1.0 specification for nginx as the only client: one request per
 //! connection, no management records.
@@ -15,7 +16,7 @@ const STDIN: u8 = 5;
 const STDOUT: u8 = 6;
 
 /// The running application; it stops when this is dropped.
-pub struct FastCgi {
+pub(crate) struct FastCgi {
     address: SocketAddr,
     requests: Arc<AtomicUsize>,
     stopping: Arc<AtomicBool>,
@@ -23,7 +24,7 @@ pub struct FastCgi {
 
 impl FastCgi {
     /// Listens on a free loopback port.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let (requests, stopping) = (Arc::default(), Arc::new(AtomicBool::new(false)));
@@ -41,12 +42,12 @@ impl FastCgi {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// How many requests have reached it.
-    pub fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 }
@@ -76,7 +77,7 @@ fn answer(mut connection: TcpStream, requests: &AtomicUsize) -> io::Result<()> {
         let (name_length, value_length) = (read_length(&mut rest), read_length(&mut rest));
         let (name, after_name) = rest.split_at(name_length);
         let (value, after_value) = after_name.split_at(value_length);
-        let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+        let (name, value) = (name.escape_ascii(), value.escape_ascii());
         text.push_str(&format!("{name}: {value}\n"));
         rest = after_value;
     }

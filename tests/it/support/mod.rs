@@ -1,8 +1,8 @@
 //! What several tests need.
 
-pub mod certgate;
-pub mod fastcgi;
-pub mod nginx;
-pub mod pki;
-pub mod tls;
-pub mod world;
+pub(crate) mod certgate;
+pub(crate) mod fastcgi;
+pub(crate) mod nginx;
+pub(crate) mod pki;
+pub(crate) mod tls;
+pub(crate) mod world;

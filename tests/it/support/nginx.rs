@@ -18,7 +18,7 @@ use super::fastcgi::FastCgi;
 use super::pki::{Issuer, Leaf};
 
 /// Which site nginx serves.
-pub enum Site {
+pub(crate) enum Site {
     /// The shipped example.
     Example,
     /// The shipped one that only observes.
@@ -29,24 +29,24 @@ pub enum Site {
 }
 
 /// A running nginx.
-pub struct Nginx {
+pub(crate) struct Nginx {
     workshop: Workshop,
     fitting: Fitting,
     server_ca: PathBuf,
     /// The application behind `proxy_pass`.
-    pub application: Application,
+    pub(crate) application: Application,
     /// The application behind `fastcgi_pass`.
-    pub fastcgi: FastCgi,
+    pub(crate) fastcgi: FastCgi,
 }
 
 impl Nginx {
     /// Starts nginx in front of the auth listener and waits until it answers.
-    pub fn start(site: &Site, auth: SocketAddr, client_ca: &Issuer) -> Self {
+    pub(crate) fn start(site: &Site, auth: SocketAddr, client_ca: &Issuer) -> Self {
         Self::start_changed(site, auth, client_ca, |_| {})
     }
 
     /// As [`Nginx::start`]; `change` may edit the files in the folder before nginx reads them.
-    pub fn start_changed(
+    pub(crate) fn start_changed(
         site: &Site,
         auth: SocketAddr,
         client_ca: &Issuer,
@@ -101,17 +101,17 @@ impl Nginx {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.fitting.listen
     }
 
     /// The issuer of nginx's own certificate.
-    pub fn server_ca(&self) -> &Path {
+    pub(crate) fn server_ca(&self) -> &Path {
         &self.server_ca
     }
 
     /// What nginx warned of, or worse, while it started.
-    pub fn warnings(&self) -> Vec<String> {
+    pub(crate) fn warnings(&self) -> Vec<String> {
         let text = fs::read_to_string(self.workshop.folder().join("logs/error.log")).unwrap();
         let serious = ["[warn]", "[error]", "[crit]", "[alert]", "[emerg]"];
         let lines = text.lines().filter(|line| serious.iter().any(|word| line.contains(word)));
@@ -119,7 +119,7 @@ impl Nginx {
     }
 
     /// What nginx logged for this request line's path, once it has.
-    pub fn logged(&self, path: &str) -> LogLine {
+    pub(crate) fn logged(&self, path: &str) -> LogLine {
         let request = format!(" {path} HTTP/1.1\"");
         let log = self.workshop.folder().join("logs/access.log");
         let start = Instant::now();
@@ -136,27 +136,27 @@ impl Nginx {
 
 /// A line in the shipped log format.
 #[derive(Debug)]
-pub struct LogLine(String);
+pub(crate) struct LogLine(String);
 
 impl LogLine {
     /// certgate's code.
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         self.field("code=")
     }
 
     /// Whether the TLS session was resumed.
-    pub fn resumed(&self) -> bool {
+    pub(crate) fn resumed(&self) -> bool {
         self.field("resumed=") == "r"
     }
 
     /// The request id.
-    pub fn request_id(&self) -> &str {
+    pub(crate) fn request_id(&self) -> &str {
         self.field("request_id=")
     }
 
-    /// The user between quotes.
-    pub fn user(&self) -> &str {
-        self.0.split('"').nth(1).unwrap()
+    /// The user; `-` for nobody.
+    pub(crate) fn user(&self) -> &str {
+        self.0.split(' ').nth(2).unwrap()
     }
 
     fn field(&self, name: &str) -> &str {

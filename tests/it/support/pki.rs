@@ -10,18 +10,18 @@ use rcgen::{
 use time::{Duration, OffsetDateTime};
 
 /// One issuer and the folder its files are in.
-pub struct Issuer {
+pub(crate) struct Issuer {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: PathBuf,
     /// The certificates between a leaf and the root, as PEM; empty for a root.
     chain: String,
     /// The issuer's own certificate, PEM.
-    pub pem: PathBuf,
+    pub(crate) pem: PathBuf,
 }
 
 impl Issuer {
     /// A self-signed root, `CN=<name>,O=Example`.
-    pub fn root(folder: &Path, name: &str) -> Self {
+    pub(crate) fn root(folder: &Path, name: &str) -> Self {
         fs::create_dir_all(folder).unwrap();
         let key = KeyPair::generate().unwrap();
         let issuer = CertifiedIssuer::self_signed(issuer_params(name), key).unwrap();
@@ -29,7 +29,7 @@ impl Issuer {
     }
 
     /// An issuer below this one; what it issues carries the chain.
-    pub fn intermediate(&self, name: &str) -> Self {
+    pub(crate) fn intermediate(&self, name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let params = issuer_params(name);
         let issuer = CertifiedIssuer::signed_by(params, key, &self.issuer).unwrap();
@@ -38,21 +38,23 @@ impl Issuer {
     }
 
     /// Issues a certificate and writes `<file>.pem` (with its chain) and `<file>.key`.
-    pub fn issue(&self, file: &str, leaf: Leaf) -> Issued {
+    pub(crate) fn issue(&self, file: &str, leaf: Leaf) -> Issued {
         let key = leaf.key.unwrap_or_else(|| KeyPair::generate().unwrap());
         let certificate = leaf.params.signed_by(&key, &self.issuer).unwrap();
         let issued = Issued {
             pem: self.folder.join(format!("{file}.pem")),
+            alone: self.folder.join(format!("{file}.alone.pem")),
             key: self.folder.join(format!("{file}.key")),
             text: certificate.pem(),
         };
         fs::write(&issued.pem, format!("{}{}", issued.text, self.chain)).unwrap();
+        fs::write(&issued.alone, &issued.text).unwrap();
         fs::write(&issued.key, key.serialize_pem()).unwrap();
         issued
     }
 
     /// A certificate for a client, valid since yesterday and for a year.
-    pub fn client(&self, name: &str) -> Issued {
+    pub(crate) fn client(&self, name: &str) -> Issued {
         self.issue(name, Leaf::client(name))
     }
 
@@ -70,31 +72,33 @@ impl Issuer {
 
 /// A certificate on disk.
 #[derive(Debug, Clone)]
-pub struct Issued {
+pub(crate) struct Issued {
     /// The certificate and its chain.
-    pub pem: PathBuf,
+    pub(crate) pem: PathBuf,
+    /// The certificate alone.
+    pub(crate) alone: PathBuf,
     /// The key.
-    pub key: PathBuf,
+    pub(crate) key: PathBuf,
     /// The certificate alone, PEM.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl Issued {
     /// As nginx sends it: `$ssl_client_escaped_cert`.
-    pub fn escaped(&self) -> String {
+    pub(crate) fn escaped(&self) -> String {
         percent_encoding::utf8_percent_encode(&self.text, UNRESERVED).to_string()
     }
 }
 
 /// What a certificate is to say; change what a test is about.
-pub struct Leaf {
+pub(crate) struct Leaf {
     params: CertificateParams,
     key: Option<KeyPair>,
 }
 
 impl Leaf {
     /// `CN=<name>,O=Example` with clientAuth, valid since yesterday and for a year.
-    pub fn client(name: &str) -> Self {
+    pub(crate) fn client(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name = distinguished_name(name);
         params.not_before = OffsetDateTime::now_utc() - Duration::DAY;
@@ -106,38 +110,38 @@ impl Leaf {
     }
 
     /// nginx's own certificate for 127.0.0.1.
-    pub fn server() -> Self {
+    pub(crate) fn server() -> Self {
         let names = vec![SanType::IpAddress([127, 0, 0, 1].into())];
         Self::client("nginx").usage(ExtendedKeyUsagePurpose::ServerAuth).names(names)
     }
 
     /// The validity; a certificate keeps whole seconds.
-    pub fn valid(mut self, not_before: OffsetDateTime, not_after: OffsetDateTime) -> Self {
+    pub(crate) fn valid(mut self, not_before: OffsetDateTime, not_after: OffsetDateTime) -> Self {
         self.params.not_before = not_before;
         self.params.not_after = not_after;
         self
     }
 
     /// The serial number, unsigned big-endian.
-    pub fn serial(mut self, bytes: &[u8]) -> Self {
+    pub(crate) fn serial(mut self, bytes: &[u8]) -> Self {
         self.params.serial_number = Some(SerialNumber::from_slice(bytes));
         self
     }
 
     /// The alternative names.
-    pub fn names(mut self, names: Vec<SanType>) -> Self {
+    pub(crate) fn names(mut self, names: Vec<SanType>) -> Self {
         self.params.subject_alt_names = names;
         self
     }
 
     /// The one extended key usage.
-    pub fn usage(mut self, usage: ExtendedKeyUsagePurpose) -> Self {
+    pub(crate) fn usage(mut self, usage: ExtendedKeyUsagePurpose) -> Self {
         self.params.extended_key_usages = vec![usage];
         self
     }
 
     /// A subject of attributes in their order.
-    pub fn subject(mut self, attributes: &[(DnType, &str)]) -> Self {
+    pub(crate) fn subject(mut self, attributes: &[(DnType, &str)]) -> Self {
         let mut name = DistinguishedName::new();
         for (kind, value) in attributes {
             name.push(kind.clone(), *value);
@@ -147,7 +151,7 @@ impl Leaf {
     }
 
     /// A key that the test has.
-    pub fn key(mut self, key: KeyPair) -> Self {
+    pub(crate) fn key(mut self, key: KeyPair) -> Self {
         self.key = Some(key);
         self
     }

@@ -8,32 +8,32 @@ use super::pki::{Issued, Issuer};
 use certgate::cli::demo::workshop::Workshop;
 
 /// A certgate, an nginx and the people.
-pub struct World {
+pub(crate) struct World {
     /// The nginx; stopped before certgate.
-    pub nginx: Nginx,
+    pub(crate) nginx: Nginx,
     /// The service.
-    pub certgate: Certgate,
+    pub(crate) certgate: Certgate,
     /// Mapped; in ops and staff.
-    pub alice: Issued,
+    pub(crate) alice: Issued,
     /// Valid and unmapped.
-    pub bob: Issued,
+    pub(crate) bob: Issued,
     /// Mapped; in guests.
-    pub carol: Issued,
+    pub(crate) carol: Issued,
     /// From an issuer that nginx does not know.
-    pub mallory: Issued,
+    pub(crate) mallory: Issued,
     /// The issuer that nginx knows.
-    pub ca: Issuer,
+    pub(crate) ca: Issuer,
     _folder: Workshop,
 }
 
 impl World {
     /// A world with this site.
-    pub fn new(site: &Site) -> Self {
+    pub(crate) fn new(site: &Site) -> Self {
         Self::changed(site, |_| {})
     }
 
     /// A world whose nginx files are edited before they are read.
-    pub fn changed(site: &Site, change: impl Fn(&std::path::Path)) -> Self {
+    pub(crate) fn changed(site: &Site, change: impl Fn(&std::path::Path)) -> Self {
         let folder = Workshop::open("certgate-people").unwrap();
         let ca = Issuer::root(&folder.folder().join("ca"), "Example CA");
         let foreign = Issuer::root(&folder.folder().join("foreign"), "Foreign CA");
@@ -52,8 +52,8 @@ impl World {
     }
 
     /// Maps a certificate to a user and waits until certgate knows.
-    pub fn map(&self, user: &str, certificate: &Issued) {
-        let file = certificate.pem.to_str().unwrap();
+    pub(crate) fn map(&self, user: &str, certificate: &Issued) {
+        let file = certificate.alone.to_str().unwrap();
         self.certgate.run(&["mapping", "add", user, "--cert", file]);
         self.certgate.wait_for_reason(certificate, "mapped");
     }
