@@ -53,7 +53,9 @@ fn everybody_else_gets_401_with_a_reason_of_their_own_in_the_log() {
             assert_eq!(answer.header(name), None, "{path}");
         }
         assert_eq!(answer.header("Cache-Control"), Some("no-store"), "{path}");
-        assert!(!answer.text().contains("nginx"), "{path}: {}", answer.text());
+        let page = answer.text();
+        assert!(page.contains(&format!("<dd>{code}</dd>")), "{path}: {page}");
+        assert!(page.contains(&format!("<dd>{}</dd>", line.request_id())), "{path}: {page}");
     }
     assert_eq!(world.nginx.application.requests(), 0);
 }

@@ -298,9 +298,16 @@ fn h2_lost_variables_mean_no_user_and_never_the_one_of_the_client() {
         location /own/ {
             auth_request_set $mine $upstream_http_x_mine;
             proxy_pass http://{app};
+        }
+        location /own/repeated/ {
+            auth_request_set $mine $upstream_http_x_mine;
+            include snippets/certgate-identity-proxy.conf;
+            proxy_pass http://{app};
         }",
     ));
     let forged = [("X-Remote-User", "forged")];
+    let answer = get(&world.nginx, Some(&world.alice), "/own/repeated/", &forged);
+    assert_eq!(all_seen(&answer, "X-Remote-User"), ["alice"]);
     let answer = get(&world.nginx, Some(&world.alice), "/", &forged);
     assert_eq!(all_seen(&answer, "X-Remote-User"), ["alice"]);
     let answer = get(&world.nginx, Some(&world.alice), "/own/", &forged);
