@@ -3,7 +3,11 @@
 //! Exit codes: 0 yes, 1 no (denied, not found, check failed), 2 error.
 
 pub mod config;
+pub mod demo;
+mod explain;
+mod facts;
 pub mod healthcheck;
+mod output;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! Behaviour of the real program, named as sentences.
 
-#![allow(
+#![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
@@ -13,4 +13,8 @@ mod config_cli;
 mod config_listeners;
 mod config_load;
 mod pki_nginx_dn;
+mod nginx_files;
+mod nginx_main_job;
+mod nginx_sessions;
+mod nginx_spoof;
 mod support;

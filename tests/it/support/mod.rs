@@ -1,1 +1,8 @@
 //! What several tests need.
+
+pub(crate) mod certgate;
+pub(crate) mod fastcgi;
+pub(crate) mod nginx;
+pub(crate) mod pki;
+pub(crate) mod tls;
+pub(crate) mod world;

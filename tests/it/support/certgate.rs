@@ -1,0 +1,130 @@
+//! The real certgate in a folder of its own: its configuration, its database, its commands.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use certgate::cli::demo::programs;
+use certgate::cli::demo::workshop::Workshop;
+
+use super::pki::Issued;
+
+/// A running certgate; it is stopped by SIGTERM and its folder removed when this is dropped.
+pub(crate) struct Certgate {
+    workshop: Workshop,
+    auth: SocketAddr,
+    ops: SocketAddr,
+}
+
+impl Certgate {
+    /// Starts with SQLite on free ports and waits until it is ready to decide.
+    pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// As [`Certgate::start`], with further lines for `certgate.toml`.
+    pub(crate) fn start_with(further_configuration: &str) -> Self {
+        let workshop = Workshop::open("certgate-test").unwrap();
+        let [auth, ops] = free_addresses();
+        let database = workshop.folder().join("certgate.db");
+        let text = format!(
+            "database.url = \"sqlite://{}\"\nauth.listen = \"{auth}\"\nops.listen = \"{ops}\"\n\
+             {further_configuration}",
+            database.display()
+        );
+        fs::write(workshop.folder().join("certgate.toml"), text).unwrap();
+        let certgate = Self { workshop, auth, ops };
+        certgate.run(&["migrate"]);
+        certgate.serve();
+        certgate
+    }
+
+    /// Starts the service, for a test that has stopped it.
+    pub(crate) fn serve(&self) {
+        let mut command = programs::certgate(&program(), &self.config());
+        command.current_dir(self.workshop.folder()).arg("serve");
+        self.workshop.spawn("certgate", &mut command).unwrap();
+        self.workshop.wait_for("certgate", || ask_readyz(self.ops)).unwrap();
+    }
+
+    /// Stops the service and keeps the folder.
+    pub(crate) fn stop(&self) {
+        self.workshop.stop("certgate");
+    }
+
+    /// Runs a command against this database; it has to succeed.
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        let mut command = programs::certgate(&program(), &self.config());
+        command.current_dir(self.workshop.folder()).args(arguments);
+        let output = self.workshop.run(&mut command).unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Asks the auth listener itself, as nginx does, until it answers with this code.
+    pub(crate) fn wait_for_reason(&self, certificate: &Issued, code: &str) {
+        let start = Instant::now();
+        loop {
+            let answer = self.ask(&format!(
+                "GET /auth HTTP/1.1\r\nHost: certgate\r\nConnection: close\r\n\
+                 X-SSL-Client-Verify: SUCCESS\r\nX-SSL-Client-Cert: {}\r\n\r\n",
+                certificate.escaped()
+            ));
+            let line = format!("x-auth-reason: {code}\r\n");
+            if answer.to_lowercase().contains(&line) {
+                return;
+            }
+            assert!(start.elapsed() < CHANGE_DEADLINE, "not {code}, but: {answer}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Sends bytes to the auth listener and returns all that comes back until it closes.
+    pub(crate) fn ask(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.auth).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // A listener that resets the connection after its answer has answered all the same.
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// The auth listener.
+    pub(crate) fn auth(&self) -> SocketAddr {
+        self.auth
+    }
+
+    /// The configuration file.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.workshop.folder().join("certgate.toml")
+    }
+}
+
+/// The program under test: the one just built, or an installed one that a packager names.
+fn program() -> PathBuf {
+    let installed = std::env::var_os("CERTGATE_UNDER_TEST");
+    installed.map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_certgate")), PathBuf::from)
+}
+
+/// Addresses that were free a moment ago; taken together, so that they differ.
+pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap())
+}
+
+fn ask_readyz(ops: SocketAddr) -> Result<()> {
+    let mut stream = TcpStream::connect_timeout(&ops, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status)?;
+    ensure!(&status == b"HTTP/1.1 200", "{}", String::from_utf8_lossy(&status));
+    Ok(())
+}
+
+/// A change in SQLite is looked for every 25 ms; this is for a machine that is very busy.
+const CHANGE_DEADLINE: Duration = Duration::from_secs(5);
