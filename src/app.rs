@@ -2,7 +2,7 @@
 //!
 //! This is the one room that reads the clock.
 
-mod gate;
+pub mod gate;
 mod readiness;
 
 use std::io;
@@ -21,13 +21,12 @@ use tokio::task::JoinSet;
 
 use crate::config::{Config, Environment, Loaded, Role};
 use crate::http::authorize::{self, Gate};
-use crate::http::inherited;
-use crate::http::listener::{self, Bound, Socket};
-use crate::metrics::Metrics;
+use crate::http::listener::{self, Listeners, Socket};
 use crate::http::ops;
+use crate::metrics::Metrics;
 use crate::pki::UnixTime;
 use crate::reason::CODES;
-use crate::store::{self, Open, Store};
+use crate::store::{self, DatabaseUrl, Open, Store, StoreError};
 use crate::sync::{Follower, Replica};
 
 /// Longer than nginx keeps its upstream connections (60 s), so that it is nginx who closes them.
@@ -67,9 +66,9 @@ async fn start(config: &Config, env: &Environment, migration: Migration) -> anyh
     let metrics = Metrics::new(&CODES, env!("CARGO_PKG_VERSION"), since_1970());
     let replica = Arc::new(Replica::default());
     let gate = Arc::new(gate::build(config, Arc::clone(&replica), metrics.clone())?);
-    let listeners = open_listeners(config, env)?;
+    let listeners = listener::open(config, &mut ListenFd::from_env(), env)?;
     let follower = Follower {
-        url: config.database.url.clone(),
+        url: database_url(config)?,
         replica: Arc::clone(&replica),
         metrics,
         group_separator: gate.output.group_separator,
@@ -89,25 +88,17 @@ fn since_1970() -> Duration {
     Duration::from_micros(u64::try_from(now().as_micros()).unwrap_or_default())
 }
 
-/// Opens what is configured, or takes it over from the service manager.
-fn open_listeners(config: &Config, env: &Environment) -> anyhow::Result<Vec<Bound>> {
-    let callers = config.proxy.callers();
-    let mut bound = inherited::inherit(&mut ListenFd::from_env(), env, callers)?;
-    for (role, wanted) in [(Role::Auth, &config.auth), (Role::Ops, &config.ops)] {
-        if !bound.iter().any(|bound| bound.role == role) {
-            bound.extend(listener::bind(role, wanted, callers)?);
-        }
-    }
-    anyhow::ensure!(
-        bound.iter().any(|bound| bound.role == Role::Auth),
-        "auth.listen is off, so nobody could ask; write an address"
-    );
-    Ok(bound)
+/// Where the store is.
+///
+/// # Errors
+/// `database.url` names no database; the message does not repeat it.
+pub fn database_url(config: &Config) -> Result<DatabaseUrl, StoreError> {
+    DatabaseUrl::parse(config.database.url.expose())
 }
 
 /// Opens the store as `directory.wait_for_database` says; none means it is tried again later.
 async fn open_store(config: &Config, migration: Migration) -> anyhow::Result<Option<Store>> {
-    let url = &config.database.url;
+    let url = &database_url(config)?;
     let opened = match migration {
         Migration::AsNeeded => Store::open(url, Open::Create).await,
         Migration::First => match store::migrate(url).await {
@@ -126,11 +117,12 @@ async fn open_store(config: &Config, migration: Migration) -> anyhow::Result<Opt
 }
 
 /// Serves on every listener until a signal, then drains.
-async fn run(listeners: Vec<Bound>, gate: &Arc<Gate>) -> anyhow::Result<()> {
+async fn run(listeners: Listeners, gate: &Arc<Gate>) -> anyhow::Result<()> {
     let mut handles = Vec::new();
     let mut servers = JoinSet::new();
     let mut files = Vec::new();
-    for bound in listeners {
+    let Listeners { auth, ops, admin } = listeners;
+    for bound in [auth, ops, admin].into_iter().flatten() {
         tracing::info!(listener = bound.role.as_str(), address = %bound.address, "listening");
         files.extend(bound.file);
         let gate = Arc::clone(gate);

@@ -67,8 +67,7 @@ pub(super) async fn run(
     let directory = Directory::build(&rows, separator);
     let policy = app::gate::policy(config)?;
     let now = app::now();
-    let view =
-        View { directory: Some(&directory), age: Duration::ZERO, now, policy: &policy };
+    let view = View { directory: Some(&directory), age: Duration::ZERO, now, policy: &policy };
     let shown = Arc::new(Shown::from(certificate));
     let presented = Presented::Certificate(Arc::clone(&shown));
     let question =

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::app::{self, Migration};
-use crate::config::{Config, ConfigErrors, Environment, Loaded, environment};
+use crate::config::{Config, Environment, Loaded, environment};
 use crate::telemetry;
 
 /// Exit code: an error.
@@ -89,9 +89,7 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
     let (out, err) = (&mut io::stdout().lock(), &mut io::stderr());
     match &cli.command {
         Command::Serve(serve) => run_server(load()?, *serve, env),
-        Command::Config(args) => {
-            Ok(ExitCode::from(config::run(args, cli.json, load, out, err)?))
-        }
+        Command::Config(args) => Ok(ExitCode::from(config::run(args, cli.json, load, out, err)?)),
         Command::Healthcheck(args) => {
             let ops = load()?.config.ops.listen;
             let runtime = runtime()?;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use comfy_table::presets::NOTHING;
+use comfy_table::presets;
 use serde::Serialize;
 
 use crate::telemetry::write_escaped;
@@ -55,7 +55,7 @@ pub(super) struct Table(comfy_table::Table);
 impl Table {
     pub(super) fn new(headings: &[&str]) -> Self {
         let mut table = comfy_table::Table::new();
-        table.load_preset(NOTHING).set_header(headings.iter().map(|text| text.to_uppercase()));
+        table.load_style(presets::NOTHING).set_header(headings.iter().map(|text| text.to_uppercase()));
         Self(table)
     }
 
