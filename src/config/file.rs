@@ -63,11 +63,21 @@ pub(super) fn find_file(
         Ok(false) => {}
         Ok(true) | Err(_) => return (read(&places.system, None).map(Some), None),
     }
-    let Ok(facts) = places.working.metadata() else { return (Ok(None), None) };
-    if facts.uid() != places.user {
-        return (Ok(None), Some(Warning::NotOurs { path: places.working.clone() }));
+    match belongs_to(&places.working, places.user) {
+        None => (Ok(None), None),
+        Some(true) => (read(&places.working, None).map(Some), None),
+        Some(false) => (Ok(None), Some(Warning::NotOurs { path: places.working.clone() })),
     }
-    (read(&places.working, None).map(Some), None)
+}
+
+/// Whether the file, and the link that may stand for it, is this user's; `None` if there is none. In a
+/// folder that others may write to, a name of theirs must not choose our settings.
+fn belongs_to(path: &Path, user: u32) -> Option<bool> {
+    let name = path.symlink_metadata().ok()?;
+    if name.uid() != user {
+        return Some(false);
+    }
+    Some(path.metadata().is_ok_and(|file| file.uid() == user))
 }
 
 fn read(path: &Path, named_by: Option<Origin>) -> Result<SourceFile, Problem> {

@@ -37,7 +37,7 @@ pub struct DecisionRecorder {
 }
 
 impl DecisionRecorder {
-    /// Counts one decision: its code's position in the list given to [`Metrics::new`], and how long it
+    /// Counts one decision: its code's position in the list given to [`Metrics::new`](super::metrics::Metrics::new), and how long it
     /// took. A position outside the list is counted in the duration only.
     pub fn record(&self, code: usize, took: Duration) {
         if let Some(counter) = self.shard.codes.get(code) {
