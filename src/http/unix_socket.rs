@@ -1,6 +1,7 @@
 //! Binds a unix socket without ever taking a live one over or being open wider than configured.
 //!
-//! actix would remove whatever stands at the path; here only a socket that refuses a connection goes.
+//! actix would remove whatever stands at the path; here only a socket that refuses a connection
+//! goes.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -16,9 +17,9 @@ use nix::fcntl::{Flock, FlockArg};
 use super::listener::{Address, Bound, ListenError, Socket};
 use crate::config::{Listener, Role, SOCKET_PATH_BYTES_MAX};
 
-/// Binds in a folder that only we can enter, sets group and mode there, and only then gives the socket
-/// its name. The folder of the name is locked meanwhile, so that of several that find a left-over socket
-/// none removes the live one of another.
+/// Binds in a folder that only we can enter, sets group and mode there, and only then gives the
+/// socket its name. The folder of the name is locked meanwhile, so that of several that find a
+/// left-over socket none removes the live one of another.
 pub(super) fn bind_unix(
     role: Role,
     path: &Path,
@@ -80,7 +81,8 @@ fn lock(role: Role, folder: &Path) -> Result<Flock<File>, ListenError> {
     }
 }
 
-/// Makes the path free, if what is there is a socket on which nobody listens. The folder must be locked.
+/// Makes the path free, if what is there is a socket on which nobody listens. The folder must be
+/// locked.
 fn clear(role: Role, path: &Path) -> Result<(), ListenError> {
     let failed = |action: &'static str| io_error(role, action, path);
     let facts = match fs::symlink_metadata(path) {
@@ -166,8 +168,8 @@ impl Drop for Nest {
     }
 }
 
-/// A unix socket's file that is ours; removed when dropped, unless another has taken its place. Where
-/// that cannot be told for sure it stays: a left-over socket does no harm.
+/// A unix socket's file that is ours; removed when dropped, unless another has taken its place.
+/// Where that cannot be told for sure it stays: a left-over socket does no harm.
 #[derive(Debug)]
 pub struct SocketFile {
     role: Role,
