@@ -1,7 +1,8 @@
 //! What is counted, and its text for Prometheus.
 //!
-//! Every series is made when the process starts, so that none appears or vanishes later. No value or
-//! label ever holds a name of a person, a DN, a serial or an address: only codes and relations of our own.
+//! Every series is made when the process starts, so that none appears or vanishes later. No value
+//! or label ever holds a name of a person, a DN, a serial or an address: only codes and relations
+//! of our own.
 
 mod decisions;
 
@@ -145,8 +146,8 @@ impl Metrics {
         metrics
     }
 
-    /// A recorder of decisions. Take one for each worker, once: each has counters of its own, so that
-    /// workers never wait for one another's cache lines.
+    /// A recorder of decisions. Take one for each worker, once: each has counters of its own, so
+    /// that workers never wait for one another's cache lines.
     pub fn recorder(&self) -> DecisionRecorder {
         self.inner.decisions.recorder()
     }

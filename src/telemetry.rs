@@ -1,8 +1,9 @@
 //! The log: one event is one line on standard error, whatever is in it.
 //!
-//! Names in a certificate are an attacker's choice. Nothing raw that a terminal or a log reader acts
-//! on leaves this room: line ends, control characters and characters that turn the writing direction
-//! are escaped here, once, for both formats. It must not be the place that decides what is logged.
+//! Names in a certificate are an attacker's choice. Nothing raw that a terminal or a log reader
+//! acts on leaves this room: line ends, control characters and characters that turn the writing
+//! direction are escaped here, once, for both formats. It must not be the place that decides what
+//! is logged.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -37,7 +38,8 @@ pub fn check_filter(text: &str) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// A subscriber that writes events of `filter` to `writer`; apart from [`init`] so that tests can look.
+/// A subscriber that writes events of `filter` to `writer`; apart from [`init`] so that tests can
+/// look.
 pub fn subscriber<W>(
     format: LogFormat,
     filter: &str,
@@ -105,8 +107,8 @@ impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for OneLine<W> {
     }
 }
 
-/// Collects one event and writes it when dropped, in one call, with one line end. The collecting makes
-/// it independent of how the formatter cuts its writes.
+/// Collects one event and writes it when dropped, in one call, with one line end. The collecting
+/// makes it independent of how the formatter cuts its writes.
 struct OneLineWriter<W: Write> {
     inner: W,
     format: LogFormat,
@@ -143,7 +145,8 @@ impl<W: Write> Drop for OneLineWriter<W> {
             }
         }
         line.push('\n');
-        // A log that cannot be written must not stop an answer, and there is nowhere left to say so.
+        // A log that cannot be written must not stop an answer, and there is nowhere left to say
+        // so.
         let _ = self.inner.write_all(line.as_bytes());
     }
 }
@@ -198,6 +201,15 @@ mod tests {
         "\"},{\"level\":\"ERROR\"",
     ];
 
+    /// Independent of `is_hostile`: what must never be in a line, written out.
+    fn is_plain(character: char) -> bool {
+        !matches!(
+            u32::from(character),
+            0..0x20 | 0x7f..0xa0 | 0x61c | 0x200b..=0x200f | 0x2028..=0x202e | 0x2066..=0x2069
+                | 0xfeff | 0xe0000..=0xe007f
+        )
+    }
+
     #[test]
     fn one_event_is_one_line_in_both_formats_whatever_is_in_it() {
         for format in [LogFormat::Json, LogFormat::Text] {
@@ -206,7 +218,7 @@ mod tests {
                     tracing::info!(subject = %value, debug = ?value, plain = value, "{value}");
                 });
                 let line = text.strip_suffix('\n').expect("a line end");
-                assert!(!line.chars().any(is_hostile), "{format} {value:?}: {line:?}");
+                assert!(line.chars().all(is_plain), "{format} {value:?}: {line:?}");
             }
         }
     }

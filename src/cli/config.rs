@@ -1,6 +1,7 @@
 //! `certgate config check|show|example`.
 //!
-//! Reads the configuration and nothing else: no database, no socket. Never shows a password or a secret.
+//! Reads the configuration and nothing else: no database, no socket. Never shows a password or a
+//! secret.
 
 use std::io::{self, Write};
 
@@ -39,7 +40,8 @@ pub enum ConfigCommand {
 }
 
 /// Runs the command; `load` is asked only where the configuration is needed. Answers go to `out`,
-/// problems and warnings in words to `err`. Returns the exit code: 0, or 2 for a broken configuration.
+/// problems and warnings in words to `err`. Returns the exit code: 0, or 2 for a broken
+/// configuration.
 pub fn run(
     args: &ConfigArgs,
     json: bool,

@@ -1,7 +1,8 @@
-//! `certgate healthcheck`: asks the running server's ops listener, for containers and service managers.
+//! `certgate healthcheck`: asks the running server's ops listener, for containers and service
+//! managers.
 //!
-//! Needs no shell and no HTTP client: one GET, one answer, one deadline. It reads the configuration only
-//! to know where to ask.
+//! Needs no shell and no HTTP client: one GET, one answer, one deadline. It reads the configuration
+//! only to know where to ask.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -55,8 +56,8 @@ pub enum HealthcheckError {
     Unreachable(#[from] io::Error),
 }
 
-/// Asks the ops listener. Exit code 0 if the answer is 200, 1 for any other answer, 2 if nobody could be
-/// asked; what the server says is printed to `out`.
+/// Asks the ops listener. Exit code 0 if the answer is 200, 1 for any other answer, 2 if nobody
+/// could be asked; what the server says is printed to `out`.
 pub async fn run(
     args: &HealthcheckArgs,
     ops: &Listen,

@@ -11,8 +11,8 @@ use super::{Config, Listener};
 /// What nobody checks when identity comes from headers.
 pub const HEADER_MODE_UNCHECKED: &[&str] = &["expiry", "key usage", "revocation lists"];
 
-/// Settings whose code does not exist yet: the key, and when it asks for that code. They are refused,
-/// as silence would look like protection.
+/// Settings whose code does not exist yet: the key, and when it asks for that code. They are
+/// refused, as silence would look like protection.
 const UNAVAILABLE: &[Unavailable] = &[
     ("admin.listen", |config| config.admin.listener.listen != Listen::Off),
     ("directory.snapshot_file", |config| config.directory.snapshot_file.is_some()),
@@ -67,8 +67,8 @@ fn listeners(config: &Config) -> [(Role, &Listener); 3] {
     [(Role::Auth, &config.auth), (Role::Ops, &config.ops), (Role::Admin, &config.admin.listener)]
 }
 
-/// What tells callers apart, as the operator meant it: a network or a secret that cannot be read is a
-/// problem of its own, and does not also count as absent.
+/// What tells callers apart, as the operator meant it: a network or a secret that cannot be read is
+/// a problem of its own, and does not also count as absent.
 fn callers_meant(reader: &Reader) -> Callers {
     Callers {
         trusted: reader.is_filled("proxy.trusted"),

@@ -1,7 +1,7 @@
 //! Who can reach a listener, and whether that is safe.
 //!
-//! The same rules judge the address that was written and the address that was bound, inherited sockets
-//! included. They fail closed: what is not known to be safe does not start.
+//! The same rules judge the address that was written and the address that was bound, inherited
+//! sockets included. They fail closed: what is not known to be safe does not start.
 
 use std::net::SocketAddr;
 
@@ -62,8 +62,8 @@ pub enum Exposure {
     AdminSocketOpen(u32),
     /// The API on TCP without the secret, loopback included.
     #[error(
-        "the admin listener on TCP ({0}) needs proxy.secret_file, on loopback too: any local process \
-         could send an administrator's certificate, which is public; set it or use unix:/PATH"
+        "the admin listener on TCP ({0}) needs proxy.secret_file, on loopback too: any local \
+         process could send an administrator's certificate, which is public; set it or use unix:/PATH"
     )]
     AdminWithoutSecret(SocketAddr),
     /// The auth listener reachable from other machines without a check of who asks.

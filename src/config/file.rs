@@ -1,7 +1,7 @@
 //! Finds the configuration file and reads it.
 //!
-//! What stands in it is not looked at here. A file that was named must be there: falling back to another
-//! place would start with settings that nobody meant.
+//! What stands in it is not looked at here. A file that was named must be there: falling back to
+//! another place would start with settings that nobody meant.
 
 use std::fs::File;
 use std::io::Read;
@@ -45,8 +45,8 @@ pub(super) struct SourceFile {
     pub(super) text: String,
 }
 
-/// Finds and reads the file. One that was named, and the system's, must be readable if it exists; the
-/// working folder's is passed over, with a warning, if it belongs to somebody else.
+/// Finds and reads the file. One that was named, and the system's, must be readable if it exists;
+/// the working folder's is passed over, with a warning, if it belongs to somebody else.
 pub(super) fn find_file(
     option: Option<&Path>,
     env: &Environment,
@@ -63,11 +63,21 @@ pub(super) fn find_file(
         Ok(false) => {}
         Ok(true) | Err(_) => return (read(&places.system, None).map(Some), None),
     }
-    let Ok(facts) = places.working.metadata() else { return (Ok(None), None) };
-    if facts.uid() != places.user {
-        return (Ok(None), Some(Warning::NotOurs { path: places.working.clone() }));
+    match belongs_to(&places.working, places.user) {
+        None => (Ok(None), None),
+        Some(true) => (read(&places.working, None).map(Some), None),
+        Some(false) => (Ok(None), Some(Warning::NotOurs { path: places.working.clone() })),
     }
-    (read(&places.working, None).map(Some), None)
+}
+
+/// Whether the file, and the link that may stand for it, is this user's; `None` if there is none.
+/// In a folder that others may write to, a name of theirs must not choose our settings.
+fn belongs_to(path: &Path, user: u32) -> Option<bool> {
+    let name = path.symlink_metadata().ok()?;
+    if name.uid() != user {
+        return Some(false);
+    }
+    Some(path.metadata().is_ok_and(|file| file.uid() == user))
 }
 
 fn read(path: &Path, named_by: Option<Origin>) -> Result<SourceFile, Problem> {

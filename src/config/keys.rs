@@ -1,7 +1,7 @@
 //! The one table of configuration keys.
 //!
-//! Unknown keys, the example file, `config show` and the README's table are all made from it, so that
-//! they cannot disagree. It holds no parsing: what a value means is in `parse`.
+//! Unknown keys, the example file, `config show` and the README's table are all made from it, so
+//! that they cannot disagree. It holds no parsing: what a value means is in `parse`.
 
 /// How a value is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -181,7 +181,7 @@ pub static KEYS: &[Key] = &[
         "proxy.trusted",
         Shape::List,
         "[]",
-        "Networks of TCP peers that may ask, as CIDR; empty means that the address is not looked at",
+        "Networks of TCP peers that may ask, as CIDR; empty: the address is not checked",
     ),
     open(
         "proxy.secret_file",
@@ -243,7 +243,7 @@ pub static KEYS: &[Key] = &[
         "identity.issuers",
         Shape::Names,
         "[]",
-        "Issuers allowed, each as DN or as the CA's PEM file; empty means whatever the proxy trusts",
+        "Issuers allowed, each as DN or as the CA's PEM file; empty: whatever the proxy trusts",
     ),
     key(
         "output.profile",

@@ -1,9 +1,9 @@
 //! What an operator says, read once and complete: a file, the environment and the defaults become a
 //! [`Config`], or every problem at once.
 //!
-//! A `Config` that exists has been checked; nothing below this room looks at text of a setting again.
-//! This room opens no socket and no database; it reads the configuration file and the files that hold
-//! secrets. The environment and the file's places are arguments.
+//! A `Config` that exists has been checked; nothing below this room looks at text of a setting
+//! again. This room opens no socket and no database; it reads the configuration file and the files
+//! that hold secrets. The environment and the file's places are arguments.
 
 mod checks;
 mod dialect;
@@ -103,8 +103,8 @@ pub struct Proxy {
     pub headers: InputHeaders,
     /// Whether the slash form of a DN header is accepted.
     pub legacy_dn: bool,
-    /// Networks of TCP peers that may ask; empty: the address is not looked at. Peers must be compared
-    /// in canonical form (`IpAddr::to_canonical`).
+    /// Networks of TCP peers that may ask; empty: the address is not looked at. Peers must be
+    /// compared in canonical form (`IpAddr::to_canonical`).
     pub trusted: Vec<IpNet>,
     /// The secret that must come with every request; `None`: none is asked for.
     pub secret: Option<Secret>,
@@ -202,8 +202,8 @@ impl Config {
         Self::load_from(option, env, &Places::standard())
     }
 
-    /// Reads the configuration from given places. Any problem refuses the whole of it; all of them are
-    /// returned.
+    /// Reads the configuration from given places. Any problem refuses the whole of it; all of them
+    /// are returned.
     pub fn load_from(
         option: Option<&Path>,
         env: &Environment,

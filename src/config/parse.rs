@@ -1,7 +1,7 @@
 //! Settings into a [`Config`], section by section.
 //!
-//! Each section reads all of its keys before it gives up, so that every problem is found. What spans
-//! sections is in `checks`.
+//! Each section reads all of its keys before it gives up, so that every problem is found. What
+//! spans sections is in `checks`.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,8 @@ use super::{
     Admin, Config, Database, Directory, Identity, Listener, Log, Output, Proxy, Revocation, Trust,
 };
 
-/// Reads every section. `None` only where a default of our own does not parse, which a test excludes.
+/// Reads every section. `None` only where a default of our own does not parse, which a test
+/// excludes.
 pub(super) fn config(reader: &mut Reader, warnings: &mut Vec<Warning>) -> Option<Config> {
     let database = database(reader, warnings);
     let auth = listener(reader, ["auth.listen", "auth.socket_mode", "auth.socket_group"]);

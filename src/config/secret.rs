@@ -163,8 +163,8 @@ pub(super) struct SmallFile {
     pub(super) readable_by_all: bool,
 }
 
-/// Reads a regular file of at most [`SECRET_FILE_BYTES_MAX`] bytes; the mode is that of the very file
-/// read. Opened without blocking, so that a pipe is refused instead of waited for.
+/// Reads a regular file of at most [`SECRET_FILE_BYTES_MAX`] bytes; the mode is that of the very
+/// file read. Opened without blocking, so that a pipe is refused instead of waited for.
 pub(super) fn read_small_file(path: &Path) -> Result<SmallFile, Fault> {
     let fault = |what: &dyn fmt::Display| Fault::new(format!("{}: {what}", path.display()), "");
     let file = File::options()

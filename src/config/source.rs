@@ -1,7 +1,7 @@
 //! The layers of settings: the environment over the file over the defaults.
 //!
-//! Everything is text here; what a value means is in `parse`. Unknown names are found here, so that a
-//! misspelt setting never means "the default".
+//! Everything is text here; what a value means is in `parse`. Unknown names are found here, so that
+//! a misspelt setting never means "the default".
 
 use std::collections::BTreeMap;
 
@@ -94,8 +94,8 @@ impl Settings {
     }
 }
 
-/// The lines of the keys that the file sets. What is not a key becomes a problem; a file that is not
-/// TOML becomes one problem and sets nothing.
+/// The lines of the keys that the file sets. What is not a key becomes a problem; a file that is
+/// not TOML becomes one problem and sets nothing.
 fn known_lines(file: &SourceFile, problems: &mut Vec<Problem>) -> BTreeMap<String, usize> {
     let mut found = Vec::new();
     match DeTable::parse(&file.text) {
@@ -136,8 +136,8 @@ fn known_lines(file: &SourceFile, problems: &mut Vec<Problem>) -> BTreeMap<Strin
     lines
 }
 
-/// Every leaf below `table` with its byte offset. A table that is no section of ours is a leaf too. A
-/// quoted name with a dot in it is one name, not a path: it gets a spelling that no key has.
+/// Every leaf below `table` with its byte offset. A table that is no section of ours is a leaf too.
+/// A quoted name with a dot in it is one name, not a path: it gets a spelling that no key has.
 fn flatten(table: &DeTable<'_>, prefix: &str, found: &mut Vec<(String, usize, bool)>) {
     for (name, value) in table.iter() {
         let own = name.get_ref();
@@ -234,8 +234,8 @@ pub(super) fn nearest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// Defaults, file and variables as one tree. The text has been parsed before and the defaults are our
-/// own, so that a failure here leaves a tree without values, which then does not start.
+/// Defaults, file and variables as one tree. The text has been parsed before and the defaults are
+/// our own, so that a failure here leaves a tree without values, which then does not start.
 fn layered(file: Option<&str>, variables: &BTreeMap<&'static str, String>) -> Value {
     let mut builder = config::Config::builder()
         .add_source(config::File::from_str(&defaults_as_toml(), FileFormat::Toml));
@@ -265,9 +265,9 @@ fn lookup<'a>(tree: &'a Value, name: &str) -> Option<&'a Value> {
     })
 }
 
-/// The value's text by the key's shape. In a variable everything is text; in a file a boolean is not
-/// quoted and a text is. Empty text is refused everywhere: a variable that an orchestrator left empty
-/// must not loosen anything.
+/// The value's text by the key's shape. In a variable everything is text; in a file a boolean is
+/// not quoted and a text is. Empty text is refused everywhere: a variable that an orchestrator left
+/// empty must not loosen anything.
 fn items(key: &Key, value: &Value, origin: &Origin) -> Result<Vec<String>, Fault> {
     let in_variable = matches!(origin, Origin::Variable(_));
     let items = match (key.shape, &value.kind) {

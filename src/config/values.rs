@@ -274,7 +274,8 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^`|~".contains(&byte)
 }
 
-/// Names that no key may take: HTTP's own framing and state, and what certgate itself sends or reads.
+/// Names that no key may take: HTTP's own framing and state, and what certgate itself sends or
+/// reads.
 const RESERVED_HEADERS: &[&str] = &[
     "accept",
     "authorization",

@@ -1,7 +1,7 @@
 //! Sockets inherited from a service manager (`sd_listen_fds(3)`).
 //!
-//! They may come with names; without them the order counts. Whatever is not understood is refused: a
-//! socket handed to the wrong listener would be open to the wrong people.
+//! They may come with names; without them the order counts. Whatever is not understood is refused:
+//! a socket handed to the wrong listener would be open to the wrong people.
 
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -43,8 +43,8 @@ pub enum InheritError {
     },
 }
 
-/// Takes every inherited socket and says which listener it is. The address in the configuration then
-/// does not count for that listener; the rules of who may reach it do.
+/// Takes every inherited socket and says which listener it is. The address in the configuration
+/// then does not count for that listener; the rules of who may reach it do.
 pub fn inherit(
     sockets: &mut ListenFd,
     env: &Environment,
@@ -61,7 +61,8 @@ pub fn inherit(
     Ok(bound)
 }
 
-/// Which listener each socket is, by name, or in the order auth, ops, admin if none has a name of ours.
+/// Which listener each socket is, by name, or in the order auth, ops, admin if none has a name of
+/// ours.
 fn assign(count: usize, names: Option<&str>) -> Result<Vec<Role>, InheritError> {
     if count > Role::ALL.len() {
         return Err(InheritError::TooMany { count });

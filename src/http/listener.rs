@@ -1,8 +1,9 @@
 //! Opens the listeners: TCP, unix sockets of our own, and sockets inherited from a service manager.
 //!
-//! The rules of who may reach a listener are applied to the address that is really bound. A unix socket
-//! in use is never taken over, and there is no moment at which a socket can be reached with a mode or
-//! group other than the configured one. What speaks on a listener is not this room's matter.
+//! The rules of who may reach a listener are applied to the address that is really bound. A unix
+//! socket in use is never taken over, and there is no moment at which a socket can be reached with
+//! a mode or group other than the configured one. What speaks on a listener is not this room's
+//! matter.
 
 use std::fmt;
 use std::fs;
@@ -110,7 +111,7 @@ pub enum ListenError {
         path: PathBuf,
     },
     /// There is no room for the short name under which a socket is prepared.
-    #[error("{}: the path {} is too long to prepare a socket beside it", role.key(), path.display())]
+    #[error("{}: {} is too long a path to prepare a socket beside", role.key(), path.display())]
     PathTooLong {
         /// The listener.
         role: Role,
@@ -152,8 +153,8 @@ pub enum OpenError {
     Off(Role),
 }
 
-/// Opens every listener: those inherited, then the others at their configured places. Nothing stays open
-/// if one fails.
+/// Opens every listener: those inherited, then the others at their configured places. Nothing stays
+/// open if one fails.
 pub fn open(
     config: &Config,
     sockets: &mut ListenFd,
@@ -192,8 +193,8 @@ pub fn bind(
     Ok(Some(bound))
 }
 
-/// Applies the rules to what is really bound. Fails closed: a socket whose mode cannot be seen counts
-/// as open to everybody.
+/// Applies the rules to what is really bound. Fails closed: a socket whose mode cannot be seen
+/// counts as open to everybody.
 pub(super) fn check_bound(bound: &Bound, callers: Callers) -> Result<(), ListenError> {
     let reach = match &bound.address {
         Address::Tcp(address) => Reach::Tcp(*address),

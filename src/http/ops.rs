@@ -1,7 +1,7 @@
 //! The ops listener: `/healthz`, `/readyz` and `/metrics`.
 //!
-//! It may listen anywhere, so that nothing it says may name a person, a DN, a serial or a password. It
-//! decides nothing: whether `/auth` can decide is asked of the closure that the wiring gives.
+//! It may listen anywhere, so that nothing it says may name a person, a DN, a serial or a password.
+//! It decides nothing: whether `/auth` can decide is asked of the closure that the wiring gives.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Binds a unix socket without ever taking a live one over or being open wider than configured.
 //!
-//! actix would remove whatever stands at the path; here only a socket that refuses a connection goes.
+//! actix would remove whatever stands at the path; here only a socket that refuses a connection
+//! goes.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -8,44 +9,45 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt,
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::listener::{Address, Bound, ListenError, Socket};
 use crate::config::{Listener, Role, SOCKET_PATH_BYTES_MAX};
 
-/// Binds in a folder that only we can enter, sets group and mode there, and only then gives the socket
-/// its name. The folder of the name is locked meanwhile, so that two of us never clear each other away.
+/// Binds in a folder that only we can enter, sets group and mode there, and only then gives the
+/// socket its name. The folder of the name is locked meanwhile, so that of several that find a
+/// left-over socket none removes the live one of another.
 pub(super) fn bind_unix(
     role: Role,
     path: &Path,
     listener: &Listener,
 ) -> Result<Bound, ListenError> {
-    let failed = |action: &'static str, place: &Path| {
-        let place = place.display().to_string();
-        move |source: io::Error| ListenError::Io { role, action, place, source }
-    };
+    let failed = |action: &'static str| io_error(role, action, path);
     let group = listener.socket_group.as_deref().map(|name| group_id(role, name)).transpose()?;
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let lock = File::open(folder).map_err(failed("open the folder", folder))?;
-    let lock = Flock::lock(lock, FlockArg::LockExclusive)
-        .map_err(|(_, errno)| failed("lock the folder", folder)(errno.into()))?;
+    let _lock = lock(role, folder)?;
+    let nest = Nest::build(role, folder, path)?;
     clear(role, path)?;
 
-    let nest = Nest::build(role, folder, path)?;
-    let prepared = nest.path.join("s");
-    let socket = UnixListener::bind(&prepared).map_err(failed("prepare a socket at", &prepared))?;
+    let prepared = nest.prepared();
+    let socket = UnixListener::bind(&prepared).map_err(failed("prepare a socket for"))?;
     if let Some(group) = group {
-        chown(&prepared, None, Some(group)).map_err(failed("set the group of", path))?;
+        chown(&prepared, None, Some(group)).map_err(failed("set the group of"))?;
     }
     let mode = fs::Permissions::from_mode(listener.socket_mode.bits());
-    fs::set_permissions(&prepared, mode).map_err(failed("set the mode of", path))?;
-    let facts = fs::symlink_metadata(&prepared).map_err(failed("look at", path))?;
+    fs::set_permissions(&prepared, mode).map_err(failed("set the mode of"))?;
+    let facts = fs::symlink_metadata(&prepared).map_err(failed("look at"))?;
     // A link, not a rename: it never replaces anything.
-    fs::hard_link(&prepared, path).map_err(failed("name the socket", path))?;
-    drop(nest);
-    drop(lock);
-    let file = SocketFile { path: path.to_owned(), device: facts.dev(), inode: facts.ino() };
+    match fs::hard_link(&prepared, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(ListenError::SocketInUse { role, path: path.to_owned() });
+        }
+        linked => linked.map_err(failed("name the socket"))?,
+    }
+    let file = SocketFile { role, path: path.to_owned(), device: facts.dev(), inode: facts.ino() };
     Ok(Bound {
         role,
         socket: Socket::Unix(socket),
@@ -54,12 +56,35 @@ pub(super) fn bind_unix(
     })
 }
 
-/// Makes the path free, if what is there is a socket on which nobody listens.
+/// How long to wait for another process that opens a socket in the same folder; that takes it
+/// milliseconds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long to wait between two tries for the lock.
+const LOCK_RETRY: Duration = Duration::from_millis(5);
+
+/// Locks the folder against others of us. Bounded, as anybody who may read the folder can lock it.
+fn lock(role: Role, folder: &Path) -> Result<Flock<File>, ListenError> {
+    let mut file = File::open(folder).map_err(io_error(role, "open the folder", folder))?;
+    let start = Instant::now();
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((back, Errno::EWOULDBLOCK)) if start.elapsed() < LOCK_TIMEOUT => {
+                file = back;
+                std::thread::sleep(LOCK_RETRY);
+            }
+            Err((_, errno)) => {
+                return Err(io_error(role, "lock the folder", folder)(errno.into()));
+            }
+        }
+    }
+}
+
+/// Makes the path free, if what is there is a socket on which nobody listens. The folder must be
+/// locked.
 fn clear(role: Role, path: &Path) -> Result<(), ListenError> {
-    let failed = |action: &'static str| {
-        let place = path.display().to_string();
-        move |source: io::Error| ListenError::Io { role, action, place, source }
-    };
+    let failed = |action: &'static str| io_error(role, action, path);
     let facts = match fs::symlink_metadata(path) {
         Ok(facts) => facts,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -76,6 +101,15 @@ fn clear(role: Role, path: &Path) -> Result<(), ListenError> {
         // Not ours to connect to, or busy: somebody may well be there.
         Err(error) => Err(failed("tell whether a process listens at")(error)),
     }
+}
+
+fn io_error(
+    role: Role,
+    action: &'static str,
+    path: &Path,
+) -> impl FnOnce(io::Error) -> ListenError + use<> {
+    let place = path.display().to_string();
+    move |source| ListenError::Io { role, action, place, source }
 }
 
 fn group_id(role: Role, name: &str) -> Result<u32, ListenError> {
@@ -105,26 +139,25 @@ static NEST: AtomicU32 = AtomicU32::new(0);
 impl Nest {
     fn build(role: Role, folder: &Path, socket: &Path) -> Result<Self, ListenError> {
         let number = NEST.fetch_add(1, Ordering::Relaxed);
-        let path = folder.join(format!(".{:x}{number:x}", std::process::id()));
-        let prepared = path.join("s");
-        if prepared.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+        let nest = Self { path: folder.join(format!(".{:x}{number:x}", std::process::id())) };
+        if nest.prepared().as_os_str().len() > SOCKET_PATH_BYTES_MAX {
             return Err(ListenError::PathTooLong { role, path: socket.to_owned() });
         }
-        let nest = Self { path };
         // One of the same name can only be left over from a process of our number that is gone.
         nest.remove();
-        DirBuilder::new().mode(0o700).create(&nest.path).map_err(|source| ListenError::Io {
-            role,
-            action: "make a folder to prepare the socket in",
-            place: folder.display().to_string(),
-            source,
-        })?;
+        let made = DirBuilder::new().mode(0o700).create(&nest.path);
+        made.map_err(io_error(role, "make a folder to prepare the socket in", folder))?;
         Ok(nest)
     }
 
+    /// Where the new socket is prepared.
+    fn prepared(&self) -> PathBuf {
+        self.path.join("s")
+    }
+
     fn remove(&self) {
-        // What cannot be removed is a hidden empty folder: not worth stopping for.
-        let _ = fs::remove_file(self.path.join("s"));
+        // What cannot be removed is a hidden folder of ours: not worth stopping for.
+        let _ = fs::remove_file(self.prepared());
         let _ = fs::remove_dir(&self.path);
     }
 }
@@ -136,8 +169,10 @@ impl Drop for Nest {
 }
 
 /// A unix socket's file that is ours; removed when dropped, unless another has taken its place.
+/// Where that cannot be told for sure it stays: a left-over socket does no harm.
 #[derive(Debug)]
 pub struct SocketFile {
+    role: Role,
     path: PathBuf,
     device: u64,
     inode: u64,
@@ -145,6 +180,8 @@ pub struct SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let Ok(_lock) = lock(self.role, folder) else { return };
         let Ok(facts) = fs::symlink_metadata(&self.path) else { return };
         if (facts.dev(), facts.ino()) == (self.device, self.inode) {
             let _ = fs::remove_file(&self.path);
@@ -258,5 +295,38 @@ mod tests {
         fs::create_dir(&deep).expect("folder");
         let error = bind(Role::Auth, &unix(&deep.join("s"), "0660"), NOBODY).expect_err("long");
         assert!(matches!(error, ListenError::PathTooLong { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_stays_locked_is_an_error_and_not_a_hang() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = File::open(folder.path()).expect("open");
+        let _held = Flock::lock(file, FlockArg::LockExclusive).expect("lock");
+        let path = folder.path().join("auth.sock");
+        let error = bind(Role::Auth, &unix(&path, "0660"), NOBODY).expect_err("locked");
+        assert!(error.to_string().contains("cannot lock the folder"), "{error}");
+    }
+
+    #[test]
+    fn of_many_that_start_at_once_on_a_left_over_socket_exactly_one_listens() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("auth.sock");
+        for _ in 0..20 {
+            drop(UnixListener::bind(&path).expect("a left-over socket"));
+            let starters: Vec<_> = (0..4)
+                .map(|_| {
+                    let listener = unix(&path, "0660");
+                    std::thread::spawn(move || bind(Role::Auth, &listener, NOBODY))
+                })
+                .collect();
+            let bound: Vec<_> = starters
+                .into_iter()
+                .filter_map(|starter| starter.join().expect("starter").ok())
+                .collect();
+            assert_eq!(bound.len(), 1, "{bound:?}");
+            UnixStream::connect(&path).expect("the one that started answers");
+            drop(bound);
+            assert_eq!(names(folder.path()), [""; 0]);
+        }
     }
 }

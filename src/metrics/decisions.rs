@@ -1,7 +1,8 @@
 //! Counts decisions and their durations, each worker for itself.
 //!
-//! This is on the path of every request: no lock, no lookup by name, no cache line shared by workers.
-//! `prometheus-client`'s own histogram takes a lock for each observation, so that it is not used here.
+//! This is on the path of every request: no lock, no lookup by name, no cache line shared by
+//! workers. `prometheus-client`'s own histogram takes a lock for each observation, so that it is
+//! not used here.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +14,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 
-/// Upper bounds of the decision's duration: a decision from memory takes microseconds; the upper ones
-/// show a machine in trouble.
+/// Upper bounds of the decision's duration: a decision from memory takes microseconds; the upper
+/// ones show a machine in trouble.
 const DURATION_BOUNDS: [Duration; 12] = [
     Duration::from_micros(1),
     Duration::from_micros(2),
@@ -37,8 +38,9 @@ pub struct DecisionRecorder {
 }
 
 impl DecisionRecorder {
-    /// Counts one decision: its code's position in the list given to [`Metrics::new`], and how long it
-    /// took. A position outside the list is counted in the duration only.
+    /// Counts one decision: its code's position in the list given to
+    /// [`Metrics::new`](super::metrics::Metrics::new), and how long it took. A position outside the
+    /// list is counted in the duration only.
     pub fn record(&self, code: usize, took: Duration) {
         if let Some(counter) = self.shard.codes.get(code) {
             counter.fetch_add(1, Ordering::Relaxed);
@@ -90,7 +92,8 @@ impl Decisions {
         Self { inner: Arc::new(DecisionsInner { codes, shards: Mutex::default() }) }
     }
 
-    /// A worker's own counters. They are kept for ever, so that no count goes back when a worker ends.
+    /// A worker's own counters. They are kept for ever, so that no count goes back when a worker
+    /// ends.
     pub(super) fn recorder(&self) -> DecisionRecorder {
         let shard = Arc::new(Shard::new(self.inner.codes.len()));
         let mut shards = self.inner.shards.lock().unwrap_or_else(PoisonError::into_inner);

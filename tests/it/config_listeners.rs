@@ -28,7 +28,8 @@ fn open_alone(config: &Config) -> Result<Listeners, OpenError> {
     open(config, &mut ListenFd::empty(), &Environment::new())
 }
 
-/// Serves the ops routes at `bound` and asks for readiness; gives the exit code and what was printed.
+/// Serves the ops routes at `bound` and asks for readiness; gives the exit code and what was
+/// printed.
 fn ask_served(bound: Bound, ready: bool) -> (u8, String) {
     let state = OpsState {
         metrics: Metrics::new(&["mapped"], "0.0.0", Duration::ZERO),

@@ -230,6 +230,24 @@ fn a_file_of_somebody_else_in_the_working_folder_is_not_read() {
 }
 
 #[test]
+fn a_link_in_the_working_folder_counts_with_its_own_owner_and_the_files() {
+    let host = Host::new();
+    let file = host.write("mine.toml", "[auth]\nlisten = \"off\"\n");
+    std::os::unix::fs::symlink(&file, host.path("certgate.toml")).expect("link");
+    let loaded = host.load(None, &[]).expect("load");
+    assert_eq!(loaded.config.auth.listen, Listen::Off);
+    // Only root can give a link away; elsewhere the rest of the test still holds.
+    let other = host.places().user + 1;
+    if std::os::unix::fs::lchown(host.path("certgate.toml"), Some(other), None).is_ok() {
+        let loaded = host.load(None, &[]).expect("load");
+        assert_eq!(loaded.warnings, [Warning::NotOurs { path: host.path("certgate.toml") }]);
+    }
+    fs::remove_file(&file).expect("remove");
+    let loaded = host.load(None, &[]).expect("load");
+    assert_eq!(loaded.warnings, [Warning::NotOurs { path: host.path("certgate.toml") }]);
+}
+
+#[test]
 fn invalid_toml_names_file_line_and_column() {
     let host = Host::new();
     let path = host.write("given.toml", "[auth]\nlisten = \n");
