@@ -55,7 +55,9 @@ pub(super) struct Table(comfy_table::Table);
 impl Table {
     pub(super) fn new(headings: &[&str]) -> Self {
         let mut table = comfy_table::Table::new();
-        table.load_style(presets::NOTHING).set_header(headings.iter().map(|text| text.to_uppercase()));
+        table
+            .load_style(presets::NOTHING)
+            .set_header(headings.iter().map(|text| text.to_uppercase()));
         Self(table)
     }
 

@@ -10,6 +10,7 @@ mod der;
 mod dn;
 mod fingerprint;
 #[cfg(test)]
+#[allow(dead_code, reason = "the integration tests use the rest")]
 mod forge;
 mod identity;
 mod names;

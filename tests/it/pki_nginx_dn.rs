@@ -277,7 +277,10 @@ http {
         ssl_certificate_key server.key;
         ssl_verify_client optional_no_ca;
         location / {
-            return 200 "$ssl_client_s_dn\n$ssl_client_i_dn\n$ssl_client_escaped_cert\n$ssl_client_serial";
+            return 200 "$ssl_client_s_dn
+$ssl_client_i_dn
+$ssl_client_escaped_cert
+$ssl_client_serial";
         }
     }
 }

@@ -70,12 +70,12 @@ impl Certificate {
         der::check(der)?;
         let fields = Fields::read(der)?;
         let extensions = Extensions::read(&fields.extensions)?;
-        check_with_library(der, fields.extensions.len())?;
         let subject = DistinguishedName::from_der(fields.subject)?;
         let issuer = DistinguishedName::from_der(fields.issuer)?;
         if issuer.is_empty() {
             return Err(CertificateError::EmptyIssuer);
         }
+        check_with_library(der, fields.extensions.len())?;
         Ok(Self {
             sha256: Fingerprint::of(der),
             spki_sha256: Fingerprint::of(fields.spki),

@@ -94,8 +94,8 @@ fn other_label(label: &[u8]) -> PemError {
 
 /// Decodes what stands between the lines; white space of any kind may break it.
 fn decode(body: &[u8]) -> Result<Vec<u8>, CertificateError> {
-    let digits = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace());
-    let digits = digits.collect::<Vec<_>>();
+    let lines = body.split(u8::is_ascii_whitespace).collect::<Vec<_>>();
+    let digits = lines.concat();
     if digits.contains(&b':') {
         return Err(PemError::Headers.into());
     }
@@ -160,7 +160,8 @@ fn split<'a>(text: &'a [u8], at: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).position(|window| window == wanted)
+    let begins = |window: &[u8]| window.first() == wanted.first();
+    text.windows(wanted.len()).position(|window| begins(window) && window == wanted)
 }
 
 const BEGIN: &[u8] = b"-----BEGIN ";

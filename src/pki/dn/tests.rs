@@ -51,6 +51,32 @@ fn every_form_of_text_is_one_name() {
 }
 
 #[test]
+fn what_proxies_send_is_read() {
+    let person = from(&[
+        one(C, "DE"),
+        one(O, "Example, Inc. \"R&D\""),
+        one(OU, "Z\u{fc}rich"),
+        one(UID, "alice"),
+        rdn(&[attribute(CN, UTF8, b"Alice O'Neil"), attribute(EMAIL, IA5, b"alice@example.com")]),
+    ]);
+    let nginx = [
+        r"emailAddress=alice@example.com+CN=Alice O'Neil,UID=alice",
+        r#"OU=Z\C3\BCrich,O=Example\, Inc. \"R&D\",C=DE"#,
+    ]
+    .join(",");
+    let apache = nginx.replace(r"\C3\BC", "\u{fc}");
+    assert_eq!(person.to_string(), nginx);
+    assert_eq!(parse(&nginx), Ok(person.clone()));
+    assert_eq!(parse(&apache), Ok(person));
+    let haproxy = r#"/C=DE/O=Example, Inc. "R&D"/OU=Z\u{fc}rich/UID=alice/CN=Alice O'Neil"#;
+    assert_eq!(parse(haproxy), Err(DnError::SlashForm));
+    let hostile = from(&[one(O, "x/CN=admin"), one(CN, "bob, CN=admin")]);
+    assert_eq!(hostile.to_string(), r"CN=bob\, CN=admin,O=x/CN=admin");
+    assert_eq!(parse(r"CN=bob\, CN=admin,O=x/CN=admin"), Ok(hostile));
+    assert_eq!(parse_own(r"/O=x\/CN=admin/CN=bob, CN=admin"), Err(DnError::AmbiguousSlashForm));
+}
+
+#[test]
 fn the_direction_of_the_text_decides_the_name() {
     let forward = from(&[one(C, "FR"), one(CN, "alice")]);
     assert_eq!(parse("CN=alice,C=FR"), Ok(forward.clone()));
