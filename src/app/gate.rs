@@ -1,18 +1,17 @@
 //! From the configuration to what the auth listener needs.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderName;
 use anyhow::Context as _;
 
-use crate::config::{self, Config, IssuerText, MaxStaleness};
-use crate::decide::{AllowedIssuer, Policy};
+use crate::config::{self, Config, MaxStaleness};
+use crate::decide::Policy;
 use crate::directory::{Kind, Kinds};
 use crate::http::authorize::{Gate, Trust};
 use crate::http::output::Output;
 use crate::metrics::Metrics;
-use crate::pki::{Certificate, DistinguishedName, SlashForm};
+use crate::pki::SlashForm;
 use crate::proxy::{HeaderNames, Reader, Source};
 use crate::sync::Replica;
 
@@ -31,7 +30,7 @@ pub(super) fn build(
             secret: config.proxy.secret.as_ref().map(|secret| secret.expose().into()),
         },
         reader: reader(config),
-        policy: policy(config)?,
+        policy: policy(config),
         output: output(config)?,
         replica,
         metrics,
@@ -61,42 +60,18 @@ pub fn reader(config: &Config) -> Reader {
 }
 
 /// What counts in a decision.
-///
-/// # Errors
-/// An issuer that is neither a name nor the certificate of a CA.
-pub fn policy(config: &Config) -> anyhow::Result<Policy> {
+#[must_use]
+pub fn policy(config: &Config) -> Policy {
     let weak: Vec<Kind> =
         config.identity.weak.iter().filter_map(|kind| Kind::from_name(kind.as_str())).collect();
-    let issuers: anyhow::Result<Vec<_>> = config.identity.issuers.iter().map(issuer).collect();
-    Ok(Policy {
+    Policy {
         kinds: Kinds::with_weak(&weak),
-        issuers: issuers?,
+        issuers: config.identity.issuers.clone(),
         max_staleness: match config.directory.max_staleness {
             MaxStaleness::Limited(limit) => Some(limit),
             MaxStaleness::Unlimited => None,
         },
-    })
-}
-
-fn issuer(text: &IssuerText) -> anyhow::Result<AllowedIssuer> {
-    match text {
-        IssuerText::DistinguishedName(text) => {
-            let name = DistinguishedName::parse(text, SlashForm::Accept)
-                .with_context(|| format!("identity.issuers: cannot read the DN {text:?}"))?;
-            Ok(AllowedIssuer { name, key_id: None })
-        }
-        IssuerText::File(path) => issuer_of_file(path)
-            .with_context(|| format!("identity.issuers: cannot use {}", path.display())),
     }
-}
-
-fn issuer_of_file(path: &Path) -> anyhow::Result<AllowedIssuer> {
-    let certificate = Certificate::from_file_bytes(&std::fs::read(path)?)?;
-    anyhow::ensure!(certificate.is_ca, "it is not the certificate of a CA");
-    let key_id = certificate
-        .subject_key_id
-        .context("it has no subjectKeyIdentifier to tell its key by; write its DN instead")?;
-    Ok(AllowedIssuer { name: certificate.subject, key_id: Some(key_id) })
 }
 
 fn output(config: &Config) -> anyhow::Result<Output> {

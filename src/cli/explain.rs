@@ -65,7 +65,7 @@ pub(super) async fn run(
     let rows = store.load().await?;
     let separator = config.output.group_separator.as_str().chars().next().unwrap_or(',');
     let directory = Directory::build(&rows, separator);
-    let policy = app::gate::policy(config)?;
+    let policy = app::gate::policy(config);
     let now = app::now();
     let view = View { directory: Some(&directory), age: Duration::ZERO, now, policy: &policy };
     let shown = Arc::new(Shown::from(certificate));

@@ -124,6 +124,8 @@ fn check_source(config: &Config, reader: &mut Reader) {
         ("trust.anchors", !config.trust.anchors.is_empty()),
         ("trust.intermediates", !config.trust.intermediates.is_empty()),
         ("proxy.headers.certificate", config.proxy.headers.certificate.is_some()),
+        // Given as a file, the key must agree as well, and headers show no key.
+        ("identity.issuers", config.identity.issuers.iter().any(|issuer| issuer.key_id.is_some())),
     ];
     for (key, set) in needs_certificate {
         if set {

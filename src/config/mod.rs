@@ -25,15 +25,16 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::decide::AllowedIssuer;
+
 pub use self::checks::HEADER_MODE_UNCHECKED;
 pub use self::dialect::{Dialect, InputHeaders, OutputHeaders, Profile};
 pub use self::example::{example, markdown_table};
 pub use self::exposure::{Callers, Exposure, Reach, Role, check as check_exposure};
 pub use self::file::{CONFIG_VARIABLE, Places};
-pub use self::issuers::IssuerText;
 pub use self::problem::{ConfigErrors, Fault, Origin, Problem, Warning};
 pub use self::reader::Effective;
-pub use self::secret::{DatabaseKind, DatabaseUrl, SECRET_BYTES_MIN, Secret};
+pub use self::secret::{DatabaseUrl, SECRET_BYTES_MIN, Secret};
 pub use self::source::{Environment, environment};
 pub use self::values::{HeaderName, Listen, MaxStaleness, SOCKET_PATH_BYTES_MAX, SocketMode};
 pub use self::words::{GroupSeparator, LogFormat, Policy, Source, TrustMode, WeakKind};
@@ -125,7 +126,7 @@ pub struct Identity {
     /// Weak kinds that may match, in the order of strength, none twice.
     pub weak: Vec<WeakKind>,
     /// Issuers allowed; empty: whatever the proxy trusts.
-    pub issuers: Vec<IssuerText>,
+    pub issuers: Vec<AllowedIssuer>,
 }
 
 /// The answer's headers.

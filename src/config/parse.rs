@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::dialect::{Dialect, InputHeaders, OutputHeaders, Profile};
-use super::issuers::{self, IssuerText};
+use super::issuers;
 use super::problem::{Fault, Origin, Warning};
 use super::reader::Reader;
 use super::secret::{self, DatabaseUrl, Secret};
@@ -155,11 +155,7 @@ fn identity(reader: &mut Reader, source: Source) -> Identity {
     let mut weak = reader.many("identity.weak", weak_kind);
     weak.sort_unstable();
     weak.dedup();
-    let issuers = reader.many("identity.issuers", |text| {
-        let issuer = IssuerText::parse(text)?;
-        issuers::check(&issuer)?;
-        Ok(issuer)
-    });
+    let issuers = reader.many("identity.issuers", issuers::parse);
     Identity { source, weak, issuers }
 }
 

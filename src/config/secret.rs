@@ -64,15 +64,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Which database a URL names.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum DatabaseKind {
-    /// A PostgreSQL server, or several of one cluster.
-    Postgres,
-    /// A SQLite file.
-    Sqlite,
-}
-
 /// The database's URL. `Display` and `Debug` leave out every password.
 #[derive(Clone, Eq, PartialEq)]
 pub struct DatabaseUrl(String);
@@ -100,11 +91,6 @@ impl DatabaseUrl {
     /// The whole URL, password included: for connecting, never for showing.
     pub fn expose(&self) -> &str {
         &self.0
-    }
-
-    /// Which database it names.
-    pub fn kind(&self) -> DatabaseKind {
-        if self.0.starts_with("sqlite:") { DatabaseKind::Sqlite } else { DatabaseKind::Postgres }
     }
 }
 

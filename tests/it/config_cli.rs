@@ -25,17 +25,21 @@ fn load(env: &[(&str, &str)]) -> Result<Loaded, ConfigErrors> {
     Config::load_from(None, &env, &places)
 }
 
-fn config(command: ConfigCommand, env: &[(&str, &str)]) -> Output {
+fn config((command, json): Asked, env: &[(&str, &str)]) -> Output {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let code = run(&ConfigArgs { command }, || load(env), &mut out, &mut err).expect("written");
+    let code =
+        run(&ConfigArgs { command }, json, || load(env), &mut out, &mut err).expect("written");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     Output { code, out: text(out), err: text(err) }
 }
 
-const CHECK: ConfigCommand = ConfigCommand::Check { json: false };
-const CHECK_JSON: ConfigCommand = ConfigCommand::Check { json: true };
-const SHOW: ConfigCommand = ConfigCommand::Show { json: false };
-const SHOW_JSON: ConfigCommand = ConfigCommand::Show { json: true };
+/// A command, and whether programs read its answer.
+type Asked = (ConfigCommand, bool);
+
+const CHECK: Asked = (ConfigCommand::Check, false);
+const CHECK_JSON: Asked = (ConfigCommand::Check, true);
+const SHOW: Asked = (ConfigCommand::Show, false);
+const SHOW_JSON: Asked = (ConfigCommand::Show, true);
 
 fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).expect("JSON")
@@ -105,7 +109,7 @@ fn what_show_prints_is_toml_that_loads() {
 #[test]
 fn example_needs_no_configuration_at_all() {
     let command = ConfigCommand::Example { markdown: false };
-    let output = config(command, &[("CERTGATE_AUTH__LISTN", "off")]);
+    let output = config((command, false), &[("CERTGATE_AUTH__LISTN", "off")]);
     assert_eq!((output.code, output.out), (0, example()));
 }
 

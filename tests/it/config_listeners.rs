@@ -12,8 +12,8 @@ use actix_web::{App, HttpServer, rt};
 use certgate::cli::healthcheck::{self, HealthcheckArgs};
 use certgate::config::{Config, Environment, Listen, Places};
 use certgate::http::listener::{Address, Bound, Listeners, OpenError, Socket, open};
-use certgate::http::metrics::Metrics;
 use certgate::http::ops::{OpsState, Readiness, configure};
+use certgate::metrics::Metrics;
 use listenfd::ListenFd;
 
 fn config(env: &[(&str, &str)]) -> Config {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use certgate::config::{
-    Config, ConfigErrors, Dialect, Environment, GroupSeparator, IssuerText, Listen, Loaded,
-    MaxStaleness, Origin, Places, Source, Warning, WeakKind, example, keys,
+    Config, ConfigErrors, Dialect, Environment, GroupSeparator, Listen, Loaded, MaxStaleness,
+    Origin, Places, Source, Warning, WeakKind, example, keys,
 };
 
 /// A folder of its own with the places in it.
@@ -347,12 +347,13 @@ fn an_issuer_in_a_variable_keeps_its_commas() {
     let one = "CN=Example CA,O=Example,C=FR";
     let name = "CERTGATE_IDENTITY__ISSUERS";
     let loaded = load_env(&[(name, one)]).expect("load");
-    let first = IssuerText::DistinguishedName(one.to_owned());
-    assert_eq!(loaded.config.identity.issuers, std::slice::from_ref(&first));
+    let names = |loaded: &Loaded| -> Vec<String> {
+        loaded.config.identity.issuers.iter().map(|issuer| issuer.name.to_string()).collect()
+    };
+    assert_eq!(names(&loaded), [one]);
     let two = format!("[\"{one}\", \"CN=Other CA\"]");
     let loaded = load_env(&[(name, &two)]).expect("load");
-    let second = IssuerText::DistinguishedName("CN=Other CA".to_owned());
-    assert_eq!(loaded.config.identity.issuers, [first, second]);
+    assert_eq!(names(&loaded), [one, "CN=Other CA"]);
 }
 
 #[test]
