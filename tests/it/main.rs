@@ -1,5 +1,13 @@
 //! Behaviour of the real program, named as sentences.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 mod nginx_demo;
 mod nginx_files;
 mod nginx_main_job;
