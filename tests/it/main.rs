@@ -13,5 +13,6 @@ mod nginx_files;
 mod nginx_main_job;
 mod nginx_sessions;
 mod nginx_spoof;
+mod nginx_upstream;
 mod nginx_values;
 mod support;
