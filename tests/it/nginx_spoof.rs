@@ -369,6 +369,30 @@ fn n2_n6_an_inherited_error_page_or_cache_does_not_open_the_site() {
 }
 
 #[test]
+fn a_rewrite_of_the_whole_server_does_not_carry_the_question_to_the_application() {
+    let world = World::new(&Site::Own(
+        "include snippets/certgate-ask.conf;
+        rewrite ^ /index last;
+        location / {
+            auth_request /_certgate;
+            include snippets/certgate-identity-proxy.conf;
+            proxy_pass http://{app};
+        }
+        location /index {
+            auth_request \"/_certgate/require=group:ops\";
+            include snippets/certgate-identity-proxy.conf;
+            proxy_pass http://{app};
+        }",
+    ));
+    assert_eq!(get(&world.nginx, None, "/", &[]).status, 401);
+    assert_eq!(get(&world.nginx, Some(&world.bob), "/x", &[]).status, 401);
+    assert_eq!(get(&world.nginx, Some(&world.carol), "/x", &[]).status, 403);
+    assert_eq!(world.nginx.application.requests(), 0);
+    let answer = get(&world.nginx, Some(&world.alice), "/x", &[]);
+    assert_eq!(all_seen(&answer, "X-Remote-User"), ["alice"]);
+}
+
+#[test]
 fn n11_a_certificate_that_nginx_could_not_verify_is_refused_where_nginx_lets_it_pass() {
     let world = World::changed(&Site::Example, |folder| {
         edit(
