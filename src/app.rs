@@ -1,1 +1,200 @@
-//! (room)
+//! The service: opens what was configured, wires the planes, and ends without cutting anybody off.
+//!
+//! This is the one room that reads the clock.
+
+pub mod gate;
+mod readiness;
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use actix_web::dev::Server;
+use actix_web::web::ServiceConfig;
+use actix_web::{App, HttpServer};
+use anyhow::Context as _;
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use crate::config::{Config, Environment, Loaded, Role};
+use crate::http::authorize::{self, Gate};
+use crate::http::listener::{self, Listeners, Socket};
+use crate::http::ops;
+use crate::metrics::Metrics;
+use crate::pki::UnixTime;
+use crate::reason::CODES;
+use crate::store::{self, DatabaseUrl, Open, Store, StoreError};
+use crate::sync::{Follower, Replica};
+
+/// Longer than nginx keeps its upstream connections (60 s), so that it is nginx who closes them.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long answers under way may take after a SIGTERM; an answer takes microseconds.
+const DRAIN_SECONDS: u64 = 10;
+
+/// How `serve` was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migration {
+    /// PostgreSQL's schema must be there already; SQLite's is made.
+    AsNeeded,
+    /// Bring either schema up to date first (`serve --migrate`).
+    First,
+}
+
+/// The wall clock.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+pub fn now() -> UnixTime {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixTime::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Serves until a signal says stop.
+///
+/// # Errors
+/// What keeps the service from starting, in one line; a start either succeeds whole or not at all.
+pub fn serve(loaded: &Loaded, env: &Environment, migration: Migration) -> anyhow::Result<()> {
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    actix_web::rt::System::new().block_on(start(&loaded.config, env, migration))
+}
+
+async fn start(config: &Config, env: &Environment, migration: Migration) -> anyhow::Result<()> {
+    let metrics = Metrics::new(&CODES, env!("CARGO_PKG_VERSION"), since_1970());
+    let replica = Arc::new(Replica::default());
+    let gate = Arc::new(gate::build(config, Arc::clone(&replica), metrics.clone())?);
+    let listeners = listener::open(config, &mut ListenFd::from_env(), env)?;
+    let follower = Follower {
+        url: database_url(config)?,
+        replica: Arc::clone(&replica),
+        metrics,
+        group_separator: gate.output.group_separator,
+        now,
+    };
+    let session = match open_store(config, migration).await? {
+        Some(store) => Some(follower.start_session(&store).await?),
+        None => None,
+    };
+    let following = tokio::spawn(follower.run(session));
+    let served = run(listeners, &gate).await;
+    following.abort();
+    served
+}
+
+fn since_1970() -> Duration {
+    Duration::from_micros(u64::try_from(now().as_micros()).unwrap_or_default())
+}
+
+/// Where the store is.
+///
+/// # Errors
+/// `database.url` names no database; the message does not repeat it.
+pub fn database_url(config: &Config) -> Result<DatabaseUrl, StoreError> {
+    DatabaseUrl::parse(config.database.url.expose())
+}
+
+/// Opens the store as `directory.wait_for_database` says; none means it is tried again later.
+async fn open_store(config: &Config, migration: Migration) -> anyhow::Result<Option<Store>> {
+    let url = &database_url(config)?;
+    let opened = match migration {
+        Migration::AsNeeded => Store::open(url, Open::Create).await,
+        Migration::First => match store::migrate(url).await {
+            Ok(_) => Store::open(url, Open::Create).await,
+            Err(error) => Err(error),
+        },
+    };
+    match opened {
+        Ok(store) => Ok(Some(store)),
+        Err(error) if error.is_unreachable() && config.directory.wait_for_database => {
+            tracing::warn!(%error, "starting without the database; answering 503 until it is there");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Serves on every listener until a signal, then drains.
+async fn run(listeners: Listeners, gate: &Arc<Gate>) -> anyhow::Result<()> {
+    let mut handles = Vec::new();
+    let mut servers = JoinSet::new();
+    let mut files = Vec::new();
+    let Listeners { auth, ops, admin } = listeners;
+    for bound in [auth, ops, admin].into_iter().flatten() {
+        tracing::info!(listener = bound.role.as_str(), address = %bound.address, "listening");
+        files.extend(bound.file);
+        let gate = Arc::clone(gate);
+        let server = match bound.role {
+            Role::Auth => server(bound.socket, auth_workers(), move |config| {
+                authorize::configure(config, Arc::clone(&gate));
+            }),
+            Role::Ops => server(bound.socket, 1, move |config| {
+                ops::configure(config, readiness::ops_state(&gate));
+            }),
+            Role::Admin => anyhow::bail!("admin.listen: this version has no API"),
+        };
+        let server = server.with_context(|| format!("cannot serve on {}", bound.address))?;
+        handles.push(server.handle());
+        servers.spawn(server);
+    }
+    tell_manager(NotifyState::Ready);
+    let ended = wait_for_end(&mut servers).await;
+    tell_manager(NotifyState::Stopping);
+    // A unix socket's file goes first: who comes now is told at once that nobody is there.
+    drop(files);
+    for handle in handles {
+        handle.stop(true).await;
+    }
+    ended
+}
+
+/// One worker for each core that we may use.
+fn auth_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// A server on one listener: the same limits for all, other answers for each.
+fn server<C>(socket: Socket, workers: usize, configure: C) -> io::Result<Server>
+where
+    C: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+{
+    let server = HttpServer::new(move || App::new().configure(&configure))
+        .workers(workers)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(DRAIN_SECONDS)
+        .disable_signals();
+    let server = match socket {
+        Socket::Tcp(socket) => server.listen(socket)?,
+        Socket::Unix(socket) => server.listen_uds(socket)?,
+    };
+    Ok(server.run())
+}
+
+/// Waits for SIGTERM or SIGINT, or for a server to end by itself, which is a failure.
+async fn wait_for_end(servers: &mut JoinSet<io::Result<()>>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        ended = servers.join_next() => {
+            let why = match ended {
+                Some(Ok(Err(error))) => error.to_string(),
+                Some(Err(error)) => error.to_string(),
+                _ => "no reason given".to_owned(),
+            };
+            anyhow::bail!("a listener ended by itself: {why}");
+        }
+    };
+    tracing::info!(signal = name, "stopping; requests under way are answered first");
+    Ok(())
+}
+
+/// Tells systemd, if it is there.
+fn tell_manager(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "the service manager could not be told");
+    }
+}

@@ -1,1 +1,233 @@
-//! (room)
+//! The decision: who may come in, as a pure function of values.
+//!
+//! Read this first. [`decide`] does no I/O, reads no clock and knows no HTTP; the order of its
+//! lines is the order of the codes in the contract. Any doubt is a deny with a reason of its own;
+//! "could not decide" is a value too, and never an allow.
+
+mod options;
+
+use std::time::Duration;
+
+pub use options::{Options, OptionsError, Required};
+
+use crate::directory::{Directory, Found, Kinds, User};
+use crate::pki::{Certificate, DistinguishedName, Identity, UnixTime};
+use crate::proxy::Presented;
+use crate::reason::{AllowReason, DenyReason, UndecidedReason};
+
+/// Everything a decision may look at besides the request.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'v> {
+    /// The directory, or none before the first load.
+    pub directory: Option<&'v Directory>,
+    /// How old the directory's last good look is.
+    pub age: Duration,
+    /// The instant of the request.
+    pub now: UnixTime,
+    /// What the operator configured.
+    pub policy: &'v Policy,
+}
+
+/// What the operator configured of the decision.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Mapping kinds that may match (`identity.weak`).
+    pub kinds: Kinds,
+    /// Issuers allowed (`identity.issuers`); empty means whatever the proxy trusts.
+    pub issuers: Vec<AllowedIssuer>,
+    /// Oldest directory that may decide (`directory.max_staleness`); none means unlimited.
+    pub max_staleness: Option<Duration>,
+}
+
+/// A CA whose certificates are let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowedIssuer {
+    /// Its name.
+    pub name: DistinguishedName,
+    /// Its key identifier, if the operator gave its certificate: then both must agree.
+    pub key_id: Option<Vec<u8>>,
+}
+
+/// A request, as far as it counts; what cannot be read is a value here, not an absence.
+#[derive(Debug)]
+pub struct Question<P> {
+    /// The options of nginx's own configuration.
+    pub options: Result<Options, OptionsError>,
+    /// Whether the peer and its secret are those of a proxy that may ask.
+    pub proxy_is_trusted: bool,
+    /// Reads what was presented; asked only if the proxy is trusted.
+    pub presented: P,
+}
+
+/// The answer to one request.
+#[derive(Clone, Copy, Debug)]
+pub enum Decision<'d> {
+    /// 200.
+    Allow(Allow<'d>),
+    /// 401, or 403 for a known user who lacks a group.
+    Deny(DenyReason),
+    /// 503: nginx turns it into an error page, so closed.
+    Undecided(UndecidedReason),
+}
+
+/// Who is let in.
+#[derive(Clone, Copy, Debug)]
+pub enum Allow<'d> {
+    /// Nobody in particular: `certificate=optional`, and none was presented.
+    Anonymous,
+    /// A user of the directory, by the mapping of that id.
+    Mapped(&'d User, i64),
+}
+
+impl Decision<'_> {
+    /// The code of the contract: metric label, log field, header.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Allow(Allow::Anonymous) => AllowReason::Anonymous.code(),
+            Self::Allow(Allow::Mapped(..)) => AllowReason::Mapped.code(),
+            Self::Deny(reason) => reason.code(),
+            Self::Undecided(reason) => reason.code(),
+        }
+    }
+
+    /// The code's place in [`crate::reason::CODES`].
+    #[must_use]
+    pub fn code_number(&self) -> usize {
+        match self {
+            Self::Allow(Allow::Anonymous) => AllowReason::Anonymous.number(),
+            Self::Allow(Allow::Mapped(..)) => AllowReason::Mapped.number(),
+            Self::Deny(reason) => reason.number(),
+            Self::Undecided(reason) => reason.number(),
+        }
+    }
+
+    /// The HTTP status of the contract.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Allow(_) => 200,
+            Self::Deny(DenyReason::GroupRequired) => 403,
+            Self::Deny(_) => 401,
+            Self::Undecided(_) => 503,
+        }
+    }
+}
+
+/// Decides. Total and pure: the same values give the same answer, and every path that is not an
+/// explicit allow at its end is a deny or "undecided".
+pub fn decide<'v, P>(question: Question<P>, view: &View<'v>) -> Decision<'v>
+where
+    P: FnOnce() -> Result<Presented, DenyReason>,
+{
+    let Ok(options) = question.options else {
+        return Decision::Undecided(UndecidedReason::BadOptions);
+    };
+    if !question.proxy_is_trusted {
+        return Decision::Deny(DenyReason::ProxyNotTrusted);
+    }
+    let presented = match (question.presented)() {
+        Ok(presented) => presented,
+        Err(reason) => return Decision::Deny(reason),
+    };
+    match &presented {
+        Presented::Nobody => decide_nobody(&options, view),
+        Presented::Certificate(shown) => {
+            if let Err(reason) = judge_certificate(&shown.certificate, view) {
+                return Decision::Deny(reason);
+            }
+            decide_identity(&shown.identity, &options, view)
+        }
+        Presented::Headers(identity) => decide_identity(identity, &options, view),
+    }
+}
+
+/// Whether a directory is there and fresh enough to decide; `/readyz` asks the same.
+///
+/// # Errors
+/// Why it is not.
+pub fn ready_directory<'v>(view: &View<'v>) -> Result<&'v Directory, UndecidedReason> {
+    let directory = view.directory.ok_or(UndecidedReason::NotReady)?;
+    if view.policy.max_staleness.is_some_and(|limit| view.age > limit) {
+        return Err(UndecidedReason::DirectoryStale);
+    }
+    Ok(directory)
+}
+
+/// Nobody presented anything: let in only where nginx's configuration says so and asks for nobody.
+fn decide_nobody<'v>(options: &Options, view: &View<'v>) -> Decision<'v> {
+    if !options.certificate_is_optional {
+        return Decision::Deny(DenyReason::NoCertificate);
+    }
+    if !options.required.is_empty() {
+        return Decision::Deny(DenyReason::NoCertificate);
+    }
+    match ready_directory(view) {
+        Ok(_) => Decision::Allow(Allow::Anonymous),
+        Err(reason) => Decision::Undecided(reason),
+    }
+}
+
+/// What a certificate says of itself, by our own clock and policy: nginx looks at the handshake
+/// only, and a session outlives the certificate.
+fn judge_certificate(certificate: &Certificate, view: &View<'_>) -> Result<(), DenyReason> {
+    if view.now < certificate.not_before {
+        return Err(DenyReason::CertificateNotYetValid);
+    }
+    // notAfter is inclusive and has whole seconds (RFC 5280 4.1.2.5).
+    if view.now.as_seconds() > certificate.not_after.as_seconds() {
+        return Err(DenyReason::CertificateExpired);
+    }
+    if !certificate.usage.allows_client_auth() {
+        return Err(DenyReason::UsageNotAllowed);
+    }
+    // A CA's own certificate is no client (RFC 5280 4.2.1.9).
+    if certificate.is_ca {
+        return Err(DenyReason::UsageNotAllowed);
+    }
+    Ok(())
+}
+
+fn decide_identity<'v>(identity: &Identity, options: &Options, view: &View<'v>) -> Decision<'v> {
+    if !is_issuer_allowed(identity, &view.policy.issuers) {
+        return Decision::Deny(DenyReason::IssuerNotAllowed);
+    }
+    let directory = match ready_directory(view) {
+        Ok(directory) => directory,
+        Err(reason) => return Decision::Undecided(reason),
+    };
+    if directory.find_block(identity, view.now).is_some() {
+        return Decision::Deny(DenyReason::Blocked);
+    }
+    let (mapping, user) = match directory.find(identity, view.now, view.policy.kinds) {
+        Found::Active(mapping, user) => (mapping, user),
+        Found::Ambiguous(_) => return Decision::Deny(DenyReason::Ambiguous),
+        Found::Disabled(_) => return Decision::Deny(DenyReason::MappingDisabled),
+        Found::Nothing => return Decision::Deny(DenyReason::Unmapped),
+        Found::Revoked(_) => return Decision::Deny(DenyReason::MappingRevoked),
+    };
+    if !user.window.is_some_and(|window| window.is_open(view.now)) {
+        return Decision::Deny(DenyReason::UserDisabled);
+    }
+    if !options.admits(user) {
+        return Decision::Deny(DenyReason::GroupRequired);
+    }
+    Decision::Allow(Allow::Mapped(user, mapping.id))
+}
+
+/// An empty list allows whatever the proxy trusts. An issuer given with its key needs the key to
+/// be shown: fails closed where it is not.
+fn is_issuer_allowed(identity: &Identity, allowed: &[AllowedIssuer]) -> bool {
+    if allowed.is_empty() {
+        return true;
+    }
+    allowed.iter().any(|issuer| {
+        if identity.issuer.as_ref() != Some(&issuer.name) {
+            return false;
+        }
+        issuer.key_id.is_none() || identity.issuer_key_id == issuer.key_id
+    })
+}
+
+#[cfg(test)]
+mod tests;

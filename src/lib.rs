@@ -4,10 +4,12 @@
 //! * [`pki`]: the vocabulary of the RFCs: serials, names, certificates, fingerprints; pure.
 //! * [`directory`]: users, groups, mappings and blocks in memory, and the index over them; no I/O.
 //! * [`proxy`]: what each proxy says, turned into what was presented; pure.
+//! * [`reason`]: the codes of the contract.
 //! * [`decide`]: the decision, a pure function; read it first.
 //! * [`store`]: all the SQL, for PostgreSQL and SQLite.
 //! * [`sync`]: keeps the directory equal to the store.
 //! * [`http`]: the only rooms that know HTTP: the auth, ops and admin listeners.
+//! * [`metrics`]: what is counted; a leaf that anybody may use.
 //! * [`config`], [`telemetry`], [`cli`], [`app`]: what an operator says, and the wiring.
 
 pub mod app;
@@ -16,8 +18,10 @@ pub mod config;
 pub mod decide;
 pub mod directory;
 pub mod http;
+pub mod metrics;
 pub mod pki;
 pub mod proxy;
+pub mod reason;
 pub mod store;
 pub mod sync;
 pub mod telemetry;

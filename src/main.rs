@@ -1,3 +1,7 @@
 //! The certgate program; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    certgate::cli::main()
+}

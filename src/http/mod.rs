@@ -1,1 +1,10 @@
-//! (room)
+//! The only rooms that know HTTP: what each listener answers, and how listeners are opened.
+//!
+//! Nothing here decides who may come in; that is [`crate::decide`].
+
+pub mod authorize;
+pub mod inherited;
+pub mod listener;
+pub mod ops;
+pub mod output;
+mod unix_socket;

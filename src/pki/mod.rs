@@ -1,1 +1,32 @@
-//! (room)
+//! The vocabulary of the RFCs: serials, names, fingerprints, times and certificates, each a type
+//! with one canonical form and one door.
+//!
+//! This room is pure: it must not read a clock, a file or a header, and it must never compare or
+//! print by means of a library's `Display`, which is made for humans and is ambiguous.
+
+mod attribute;
+mod certificate;
+mod der;
+mod dn;
+mod fingerprint;
+#[cfg(test)]
+#[allow(dead_code, reason = "the integration tests use the rest")]
+mod forge;
+mod identity;
+mod names;
+mod serial;
+mod time;
+mod usage;
+
+pub use certificate::{Certificate, CertificateError, MAX_CERTIFICATE_DER_BYTES, PemError};
+pub use der::DerError;
+pub use dn::{DistinguishedName, DnError, MAX_DN_ATTRIBUTES, MAX_DN_BYTES, SlashForm};
+pub use fingerprint::{Fingerprint, FingerprintError};
+pub use identity::{Identity, Shows};
+pub use names::{
+    MAX_NAME_BYTES, NameError, SubjectAltNames, canonical_dns, canonical_email, canonical_upn,
+    parse_dns, parse_email, parse_text, parse_upn, parse_uri,
+};
+pub use serial::{MAX_SERIAL_OCTETS, SerialError, SerialNumber};
+pub use time::{TimeError, UnixTime};
+pub use usage::ExtendedKeyUsage;

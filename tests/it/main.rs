@@ -8,6 +8,10 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod config_checks;
+mod config_cli;
+mod config_listeners;
+mod config_load;
 mod nginx_demo;
 mod nginx_files;
 mod nginx_main_job;
@@ -15,4 +19,5 @@ mod nginx_sessions;
 mod nginx_spoof;
 mod nginx_upstream;
 mod nginx_values;
+mod pki_nginx_dn;
 mod support;

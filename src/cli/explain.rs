@@ -1,0 +1,135 @@
+//! `certgate explain`: who a certificate is, and why, by the code that answers nginx.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::facts::{Facts, read_certificate};
+use super::output::{Printer, Table};
+use crate::app;
+use crate::config::Config;
+use crate::decide::{self, Allow, Decision, Options, Question, View};
+use crate::directory::{Considered, Directory};
+use crate::proxy::{Presented, Shown};
+use crate::store::Store;
+
+/// Say who a certificate is, and why
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+It assumes that the proxy verified the certificate: only the proxy sees the handshake.
+
+Examples:
+  certgate explain --cert alice.pem
+  certgate explain --cert alice.pem --require group:ops
+  certgate explain --cert alice.pem --json")]
+pub struct Explain {
+    /// The certificate, PEM or DER
+    #[arg(long, value_name = "FILE")]
+    pub cert: PathBuf,
+    /// As if the location asked for this: group:NAME or user:NAME (repeat: any of)
+    #[arg(long, value_name = "WHAT")]
+    pub require: Vec<String>,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Explanation {
+    decision: &'static str,
+    status: u16,
+    reason: &'static str,
+    user: Option<String>,
+    assumed: &'static str,
+    certificate: Facts,
+    considered: Vec<Considered>,
+}
+
+const ASSUMED: &str = "the proxy verified this certificate";
+
+/// Explains; exit code 0 if the answer would be 200, 1 for a deny, 2 if there is no decision.
+pub(super) async fn run(
+    args: &Explain,
+    config: &Config,
+    store: &Store,
+    printer: &mut Printer<'_>,
+) -> anyhow::Result<ExitCode> {
+    let certificate = read_certificate(&args.cert)?;
+    let query: Vec<String> = args.require.iter().map(|what| format!("require={what}")).collect();
+    let options = Options::parse(&query.join("&"));
+    if let Err(error) = &options {
+        anyhow::bail!("--{error}; write group:NAME or user:NAME");
+    }
+    let rows = store.load().await?;
+    let separator = config.output.group_separator.as_str().chars().next().unwrap_or(',');
+    let directory = Directory::build(&rows, separator);
+    let policy = app::gate::policy(config)?;
+    let now = app::now();
+    let view = View { directory: Some(&directory), age: Duration::ZERO, now, policy: &policy };
+    let shown = Arc::new(Shown::from(certificate));
+    let presented = Presented::Certificate(Arc::clone(&shown));
+    let question =
+        Question { options, proxy_is_trusted: true, presented: || Ok(presented.clone()) };
+    let decision = decide::decide(question, &view);
+    let explanation = Explanation {
+        decision: word(&decision),
+        status: decision.status(),
+        reason: decision.code(),
+        user: user(&decision),
+        assumed: ASSUMED,
+        certificate: Facts::from(&shown.certificate),
+        considered: directory.consider(&shown.identity, now, policy.kinds),
+    };
+    print(&explanation, printer)?;
+    Ok(match decision {
+        Decision::Allow(_) => ExitCode::SUCCESS,
+        Decision::Deny(_) => ExitCode::from(1),
+        Decision::Undecided(_) => ExitCode::from(2),
+    })
+}
+
+fn word(decision: &Decision<'_>) -> &'static str {
+    match decision {
+        Decision::Allow(_) => "allow",
+        Decision::Deny(_) => "deny",
+        Decision::Undecided(_) => "error",
+    }
+}
+
+fn user(decision: &Decision<'_>) -> Option<String> {
+    match decision {
+        Decision::Allow(Allow::Mapped(user, _)) => Some(user.username.to_string()),
+        _ => None,
+    }
+}
+
+fn print(explanation: &Explanation, printer: &mut Printer<'_>) -> anyhow::Result<()> {
+    if printer.is_json() {
+        return printer.json(explanation);
+    }
+    printer.line(explanation.reason)?;
+    match &explanation.user {
+        Some(user) => printer.line(&format!("{} {user}", explanation.status))?,
+        None => printer.line(&format!("{} {}", explanation.status, explanation.decision))?,
+    }
+    printer.line(&format!("assumed: {ASSUMED}"))?;
+    for (name, value) in explanation.certificate.lines() {
+        printer.line(&format!("  {name:<13} {value}"))?;
+    }
+    if explanation.considered.is_empty() {
+        return printer.line("no mapping or block has anything in common with it");
+    }
+    let mut table = Table::new(&["kind", "id", "user", "matched", "why"]);
+    for one in &explanation.considered {
+        table.row([
+            one.kind.to_owned(),
+            one.id.to_string(),
+            one.username.clone().unwrap_or_default(),
+            if one.matched { "yes" } else { "no" }.to_owned(),
+            one.why.clone(),
+        ]);
+    }
+    printer.table(&table)
+}

@@ -1,0 +1,153 @@
+//! A block: which certificates are kept out, whatever else says yes.
+
+use super::pattern::{Agreement, Column, Pattern, Value, is_visible, shown_texts};
+use super::read;
+use super::row::BlockRow;
+use super::unusable::RowError;
+use super::window::Window;
+use crate::pki::{DistinguishedName, Identity, SlashForm, UnixTime};
+
+/// A block of which at least one column can be read.
+///
+/// In doubt it matches: text compares without case, names in both orders of their RDNs, and a
+/// column that cannot be read, or that the input cannot show, counts as agreeing as long as
+/// another one can be compared.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// The row's id.
+    pub id: i64,
+    columns: Vec<(Column, Wanted)>,
+    /// When it counts; none if its window cannot be read, which counts as always.
+    window: Option<Window>,
+}
+
+/// What a column must show.
+#[derive(Clone, Debug)]
+enum Wanted {
+    /// Compared as a mapping would: digests, serials, key identifiers.
+    Exact(Value),
+    /// A name, forward and reversed, canonical.
+    Name([Box<[u8]>; 2]),
+    /// Text in lower case.
+    Folded(String),
+}
+
+/// A block and what of its row could not be read.
+pub(super) struct Read {
+    /// None if no column can be read.
+    pub(super) block: Option<Block>,
+    pub(super) faults: Vec<RowError>,
+}
+
+impl Block {
+    pub(super) fn read(row: &BlockRow) -> Read {
+        let read = Pattern::read(&row.pattern);
+        let mut faults: Vec<RowError> = read
+            .faults
+            .into_iter()
+            .map(|fault| RowError::new(fault.column.name(), fault.why))
+            .collect();
+        let columns: Vec<_> = read
+            .pattern
+            .columns()
+            .map(|(column, value)| (column, wanted(column, value, row)))
+            .collect();
+        let window =
+            read::window(row.enabled, row.valid_from.as_deref(), row.valid_until.as_deref());
+        let window = match window {
+            Ok(window) => Some(window),
+            Err(error) => {
+                faults.push(error);
+                None
+            }
+        };
+        if columns.is_empty() {
+            if faults.is_empty() {
+                faults.push(RowError::new("sha256", "no column is set: nothing is blocked"));
+            }
+            return Read { block: None, faults };
+        }
+        Read { block: Some(Self { id: row.id, columns, window }), faults }
+    }
+
+    /// Whether it counts at `now`; a window that cannot be read always does.
+    #[must_use]
+    pub fn is_in_force(&self, now: UnixTime) -> bool {
+        self.window.is_none_or(|window| window.is_open(now))
+    }
+
+    /// Whether it keeps this certificate out: no column differs and at least one was compared.
+    #[must_use]
+    pub fn matches(&self, identity: &Identity) -> bool {
+        let mut compared = false;
+        for (column, wanted) in &self.columns {
+            match wanted.compare(*column, identity) {
+                Agreement::Differs => return false,
+                Agreement::Invisible => {}
+                Agreement::Same => compared = true,
+            }
+        }
+        compared
+    }
+
+    /// The columns that it compares.
+    pub(super) fn columns(&self) -> impl Iterator<Item = Column> {
+        self.columns.iter().map(|(column, _)| *column)
+    }
+
+    /// The index keys of one column: every form in which it may be shown.
+    pub(super) fn keys(&self, column: Column) -> Vec<&[u8]> {
+        let wanted = self.columns.iter().find(|(other, _)| *other == column);
+        match wanted.map(|(_, wanted)| wanted) {
+            None => Vec::new(),
+            Some(Wanted::Exact(value)) => vec![value.bytes()],
+            Some(Wanted::Name(forms)) => forms.iter().map(|form| &**form).collect(),
+            Some(Wanted::Folded(text)) => vec![text.as_bytes()],
+        }
+    }
+}
+
+impl Wanted {
+    fn compare(&self, column: Column, identity: &Identity) -> Agreement {
+        if !is_visible(column, identity) {
+            return Agreement::Invisible;
+        }
+        let same = match self {
+            Self::Exact(value) => return value.compare(column, identity),
+            Self::Name(forms) => {
+                let shown = match column {
+                    Column::Issuer => identity.issuer.as_ref(),
+                    _ => identity.subject.as_ref(),
+                };
+                shown.is_some_and(|shown| forms.iter().any(|form| **form == *shown.canonical()))
+            }
+            Self::Folded(text) => {
+                shown_texts(column, identity).iter().any(|shown| fold(shown) == *text)
+            }
+        };
+        if same { Agreement::Same } else { Agreement::Differs }
+    }
+}
+
+/// Text as blocks compare it.
+pub(super) fn fold(text: &str) -> String {
+    text.to_lowercase()
+}
+
+fn wanted(column: Column, value: &Value, row: &BlockRow) -> Wanted {
+    match value {
+        Value::Text(text) => Wanted::Folded(fold(text)),
+        Value::Name(forward) => {
+            let text = match column {
+                Column::Issuer => row.pattern.issuer.as_deref(),
+                _ => row.pattern.subject.as_deref(),
+            };
+            let reversed = text
+                .and_then(|bytes| std::str::from_utf8(bytes).ok())
+                .and_then(|text| DistinguishedName::parse(text, SlashForm::Accept).ok())
+                .map_or_else(|| forward.clone(), |name| name.reversed().canonical().into());
+            Wanted::Name([forward.clone(), reversed])
+        }
+        other => Wanted::Exact(other.clone()),
+    }
+}

@@ -1,0 +1,110 @@
+//! Every mapping and block that has something in common with what was presented, and why it did
+//! or did not match.
+
+use super::kind::Kinds;
+use super::pattern::{Agreement, Column};
+use super::{Directory, Mapping};
+use crate::pki::{Identity, UnixTime};
+
+/// One candidate, as `certgate explain` lists it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Considered {
+    /// A mapping's kind, or `block`.
+    pub kind: &'static str,
+    /// The row's id.
+    pub id: i64,
+    /// Whom a mapping names.
+    pub username: Option<String>,
+    /// Whether the row took part in the decision.
+    pub matched: bool,
+    /// Why, in a sentence without a subject.
+    pub why: String,
+}
+
+impl Directory {
+    /// Every row of which at least one column agrees, blocks first, then by strength.
+    ///
+    /// It reads every row: for an operator's question, never for a request.
+    #[must_use]
+    pub fn consider(&self, identity: &Identity, now: UnixTime, kinds: Kinds) -> Vec<Considered> {
+        let blocks =
+            self.blocks.rows().iter().filter(|block| block.matches(identity)).map(|block| {
+                let matched = block.is_in_force(now);
+                let why = if matched { "matches and is in force" } else { "matches, not in force" };
+                Considered {
+                    kind: "block",
+                    id: block.id,
+                    username: None,
+                    matched,
+                    why: why.to_owned(),
+                }
+            });
+        let mut mappings: Vec<_> = self
+            .mappings
+            .rows()
+            .iter()
+            .filter(|mapping| has_agreement(mapping, identity))
+            .collect();
+        mappings.sort_by_key(|mapping| (mapping.kind, mapping.id));
+        let mappings = mappings.into_iter().map(|mapping| {
+            let (matched, why) = self.why(mapping, identity, now, kinds);
+            Considered {
+                kind: mapping.kind.name(),
+                id: mapping.id,
+                username: self.users.get(mapping.user).map(|user| user.username.to_string()),
+                matched,
+                why,
+            }
+        });
+        blocks.chain(mappings).collect()
+    }
+
+    fn why(
+        &self,
+        mapping: &Mapping,
+        identity: &Identity,
+        now: UnixTime,
+        kinds: Kinds,
+    ) -> (bool, String) {
+        if let Some((column, agreement)) = disagreement(mapping, identity) {
+            let what = match agreement {
+                Agreement::Invisible => "is not visible in this input",
+                _ => "differs",
+            };
+            return (false, format!("{} {what}", column.name()));
+        }
+        if !kinds.contains(mapping.kind) {
+            return (
+                false,
+                format!("matches, but identity.weak does not name {}", mapping.kind.name()),
+            );
+        }
+        if mapping.is_revoked(now) {
+            return (true, "matches and is revoked".to_owned());
+        }
+        if !mapping.window.enabled {
+            return (true, "matches and is disabled".to_owned());
+        }
+        if !mapping.is_active(now) {
+            return (true, "matches, outside its validity window".to_owned());
+        }
+        (true, "matches and is active".to_owned())
+    }
+}
+
+fn has_agreement(mapping: &Mapping, identity: &Identity) -> bool {
+    // The issuer alone is shared by everybody whom this CA certified; it makes nobody a candidate.
+    mapping
+        .pattern
+        .columns()
+        .filter(|(column, _)| !matches!(column, Column::Issuer | Column::IssuerKeyId))
+        .any(|(column, value)| value.compare(column, identity) == Agreement::Same)
+}
+
+fn disagreement(mapping: &Mapping, identity: &Identity) -> Option<(Column, Agreement)> {
+    mapping
+        .pattern
+        .columns()
+        .map(|(column, value)| (column, value.compare(column, identity)))
+        .find(|(_, agreement)| *agreement != Agreement::Same)
+}

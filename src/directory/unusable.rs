@@ -1,0 +1,68 @@
+//! Rows that cannot be used, so that somebody hears of them.
+
+/// The relations a directory is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Relation {
+    /// `app_user`
+    AppUser,
+    /// `block`
+    Block,
+    /// `mapping`
+    Mapping,
+    /// `user_group`
+    UserGroup,
+}
+
+impl Relation {
+    /// Every relation.
+    pub const ALL: [Self; 4] = [Self::AppUser, Self::Block, Self::Mapping, Self::UserGroup];
+
+    /// Its name in the schema.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AppUser => "app_user",
+            Self::Block => "block",
+            Self::Mapping => "mapping",
+            Self::UserGroup => "user_group",
+        }
+    }
+}
+
+/// What is wrong with a row.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("column {column}: {why}")]
+pub struct RowError {
+    /// The column at fault.
+    pub column: &'static str,
+    /// Why, without the raw bytes.
+    pub why: String,
+}
+
+impl RowError {
+    pub(super) fn new(column: &'static str, why: impl Into<String>) -> Self {
+        Self { column, why: why.into() }
+    }
+}
+
+/// How much a row that cannot be used matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Somebody who should be kept out might come in: a block of which nothing can be read.
+    Critical,
+    /// Somebody who should come in is kept out.
+    Warning,
+}
+
+/// A row that cannot be used, or not as it was meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// Where it is.
+    pub relation: Relation,
+    /// Its key, escaped for people.
+    pub key: String,
+    /// What is wrong.
+    pub error: RowError,
+    /// How much it matters.
+    pub severity: Severity,
+}

@@ -1,0 +1,225 @@
+//! `GET|HEAD /auth`: the question that nginx asks for every request.
+//!
+//! It turns a request into values, calls [`decide`] and turns the decision into an answer; it
+//! decides nothing itself, never waits and never touches the database.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+use ipnet::IpNet;
+use subtle::ConstantTimeEq as _;
+
+use super::output::Output;
+use crate::decide::{self, Allow, Decision, Options, Policy, Question, View};
+
+use crate::metrics::{DecisionRecorder, Metrics};
+use crate::pki::UnixTime;
+use crate::proxy::{Headers, Memory, Presented, Reader};
+use crate::sync::Replica;
+
+/// Header in which a proxy shows the shared secret.
+const SECRET_HEADER: HeaderName = HeaderName::from_static("x-certgate-secret");
+/// Header that tells the code of the decision.
+const REASON_HEADER: HeaderName = HeaderName::from_static("x-auth-reason");
+/// nginx's `$request_id`: logged, never decided on.
+const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id that is kept.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Who may ask.
+#[derive(Debug, Default)]
+pub struct Trust {
+    /// Networks of the TCP peer (`proxy.trusted`); empty asks for none.
+    pub networks: Vec<IpNet>,
+    /// The shared secret (`proxy.secret_file`).
+    pub secret: Option<Box<[u8]>>,
+}
+
+impl Trust {
+    /// Whether this peer may ask: with networks and a secret, both must hold.
+    fn admits(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
+        if !self.networks.is_empty() {
+            let Some(peer) = peer.map(|peer| peer.to_canonical()) else { return false };
+            if !self.networks.iter().any(|network| network.contains(&peer)) {
+                return false;
+            }
+        }
+        let Some(secret) = &self.secret else { return true };
+        let mut shown = headers.get_all(SECRET_HEADER);
+        match (shown.next(), shown.next()) {
+            (Some(value), None) => value.as_bytes().ct_eq(secret).into(),
+            _ => false,
+        }
+    }
+}
+
+/// Everything the auth listener needs, shared by its workers.
+#[derive(Debug)]
+pub struct Gate {
+    /// Who may ask.
+    pub trust: Trust,
+    /// How the proxy speaks.
+    pub reader: Reader,
+    /// What counts.
+    pub policy: Policy,
+    /// How the answer names its headers.
+    pub output: Output,
+    /// The directory.
+    pub replica: Arc<Replica>,
+    /// Where decisions are counted.
+    pub metrics: Metrics,
+    /// The clock.
+    pub now: fn() -> UnixTime,
+}
+
+/// One worker's share: the gate, and what this worker parsed a moment ago.
+#[derive(Debug)]
+struct Worker {
+    gate: Arc<Gate>,
+    recorder: DecisionRecorder,
+    memory: RefCell<Memory>,
+}
+
+/// Puts the endpoint on a listener; every other path and method gets an answer that is not 2xx.
+pub fn configure(config: &mut web::ServiceConfig, gate: Arc<Gate>) {
+    let recorder = gate.metrics.recorder();
+    config.app_data(Worker { gate, recorder, memory: RefCell::default() });
+    config.default_service(web::to(answer));
+}
+
+#[expect(clippy::unused_async, reason = "actix handlers are asynchronous")]
+async fn answer(request: HttpRequest) -> HttpResponse {
+    if request.path() != "/auth" {
+        return refusal(StatusCode::NOT_FOUND);
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return refusal(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    match request.app_data::<Worker>() {
+        Some(worker) => worker.authorize(&request),
+        None => refusal(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
+
+fn refusal(status: StatusCode) -> HttpResponse {
+    HttpResponse::build(status).insert_header((header::CACHE_CONTROL, NO_STORE)).finish()
+}
+
+/// No answer of ours may be given to somebody else later.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+impl Worker {
+    fn authorize(&self, request: &HttpRequest) -> HttpResponse {
+        let started = Instant::now();
+        let gate = &*self.gate;
+        let now = (gate.now)();
+        let directory = gate.replica.directory();
+        let view = View {
+            directory: directory.as_deref(),
+            age: gate.replica.age(now),
+            now,
+            policy: &gate.policy,
+        };
+        let headers = request.headers();
+        let mut seen = None;
+        let question = Question {
+            options: Options::parse(request.query_string()),
+            proxy_is_trusted: gate.trust.admits(request.peer_addr().map(|peer| peer.ip()), headers),
+            presented: || {
+                let mut memory = self.memory.borrow_mut();
+                let presented = gate.reader.read(&Lines(headers), &mut memory)?;
+                seen = Some(presented.clone());
+                Ok(presented)
+            },
+        };
+        let decision = decide::decide(question, &view);
+        let response = respond(&gate.output, &decision);
+        self.recorder.record(decision.code_number(), started.elapsed());
+        report(&decision, seen.as_ref(), headers);
+        response
+    }
+}
+
+fn respond(output: &Output, decision: &Decision<'_>) -> HttpResponse {
+    let status =
+        StatusCode::from_u16(decision.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::new(status);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    headers.insert(REASON_HEADER, HeaderValue::from_static(decision.code()));
+    let written = match decision {
+        Decision::Allow(Allow::Anonymous) => output.write(None, headers),
+        Decision::Allow(Allow::Mapped(user, _)) => output.write(Some(user), headers),
+        Decision::Deny(_) | Decision::Undecided(_) => Ok(()),
+    };
+    match written {
+        Ok(()) => response,
+        Err(error) => {
+            // Names are checked when the directory is built, so this is a defect; closed all the same.
+            tracing::error!(%error, "the answer's headers could not be written");
+            refusal(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}
+
+/// One log line a decision: allows at debug, denies at info, "could not decide" at warn.
+fn report(decision: &Decision<'_>, seen: Option<&Presented>, headers: &HeaderMap) {
+    macro_rules! say {
+        ($level:ident, $message:literal $(, $field:ident . $name:ident = $value:expr)*) => {
+            tracing::$level!(
+                decision.reason = decision.code(),
+                request.id = request_id(headers),
+                $($field.$name = $value,)*
+                $message
+            )
+        };
+    }
+    match decision {
+        Decision::Allow(Allow::Anonymous) => say!(debug, "allowed without a certificate"),
+        Decision::Allow(Allow::Mapped(user, mapping)) => {
+            say!(debug, "allowed", user.name = user.username.as_str(), mapping.id = mapping);
+        }
+        Decision::Deny(_) if tracing::enabled!(tracing::Level::INFO) => {
+            let identity = match seen {
+                Some(Presented::Certificate(shown)) => Some(&shown.identity),
+                Some(Presented::Headers(identity)) => Some(&**identity),
+                Some(Presented::Nobody) | None => None,
+            };
+            let text = |part: Option<String>| part.unwrap_or_default();
+            say!(
+                info,
+                "denied",
+                certificate.subject =
+                    text(identity.and_then(|i| Some(i.subject.as_ref()?.to_string()))),
+                certificate.issuer =
+                    text(identity.and_then(|i| Some(i.issuer.as_ref()?.to_string()))),
+                certificate.serial =
+                    text(identity.and_then(|i| Some(i.serial.as_ref()?.to_string()))),
+                certificate.sha256 =
+                    text(identity.and_then(|i| Some(i.sha256.as_ref()?.to_string())))
+            );
+        }
+        Decision::Deny(_) => {}
+        Decision::Undecided(_) => say!(warn, "could not decide"),
+    }
+}
+
+/// The proxy's request id, if it is one: `[A-Za-z0-9._-]{1,128}`, else nothing.
+fn request_id(headers: &HeaderMap) -> &str {
+    let id = headers.get(REQUEST_ID_HEADER).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if id.len() <= MAX_REQUEST_ID_BYTES && id.bytes().all(is_plain) { id } else { "" }
+}
+
+struct Lines<'r>(&'r HeaderMap);
+
+impl Headers for Lines<'_> {
+    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+    }
+}

@@ -1,0 +1,86 @@
+//! The identity headers of an answer, by the profile the operator chose.
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use crate::directory::User;
+
+/// Bytes of a name or e-mail that are percent-encoded: all outside 0x20-0x7E, and `%` itself, so
+/// that decoding gives back exactly what was stored.
+const NOT_PLAIN: &AsciiSet = &CONTROLS.add(b'%');
+
+/// How the answer names its headers and joins groups.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Header of the user's name.
+    pub user: HeaderName,
+    /// Header of the groups.
+    pub groups: HeaderName,
+    /// Header of the name for people.
+    pub name: HeaderName,
+    /// Header of the mail address.
+    pub email: HeaderName,
+    /// Joins groups: `,`, `;` or `|`.
+    pub group_separator: char,
+}
+
+impl Output {
+    /// Writes the full set; what is unknown is written empty, so that nginx overwrites what a
+    /// client sent.
+    ///
+    /// # Errors
+    /// A value that cannot stand in a header; the caller must answer without any identity.
+    pub(super) fn write(
+        &self,
+        user: Option<&User>,
+        headers: &mut HeaderMap,
+    ) -> Result<(), InvalidHeaderValue> {
+        let name = |text: Option<&str>| encode(text.unwrap_or_default());
+        let Some(user) = user else {
+            for header in [&self.user, &self.groups, &self.name, &self.email] {
+                headers.insert(header.clone(), HeaderValue::from_static(""));
+            }
+            return Ok(());
+        };
+        headers.insert(self.user.clone(), HeaderValue::from_str(user.username.as_str())?);
+        headers.insert(self.groups.clone(), HeaderValue::from_str(&self.join(user))?);
+        headers.insert(self.name.clone(), name(user.display_name.as_deref())?);
+        headers.insert(self.email.clone(), name(user.email.as_deref())?);
+        Ok(())
+    }
+
+    fn join(&self, user: &User) -> String {
+        let mut joined = String::new();
+        for group in &user.groups {
+            if !joined.is_empty() {
+                joined.push(self.group_separator);
+            }
+            joined.push_str(group.as_str());
+        }
+        joined
+    }
+}
+
+fn encode(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    HeaderValue::from_str(&utf8_percent_encode(text, NOT_PLAIN).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::encode;
+
+    #[test]
+    fn text_for_people_is_percent_encoded_utf8() {
+        let table = [
+            ("Alice Dupont", "Alice Dupont"),
+            ("Zoë", "Zo%C3%AB"),
+            ("100%", "100%25"),
+            ("a\r\nb", "a%0D%0Ab"),
+            ("alice@example.com", "alice@example.com"),
+            ("", ""),
+        ];
+        for (text, encoded) in table {
+            assert_eq!(encode(text).unwrap(), encoded, "{text}");
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! What is counted, and its text for Prometheus.
+//!
+//! Every series is made when the process starts, so that none appears or vanishes later. No value
+//! or label ever holds a name of a person, a DN, a serial or an address: only codes and relations
+//! of our own.
+
+mod decisions;
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+pub use decisions::DecisionRecorder;
+use decisions::Decisions;
+
+/// The content type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Relations whose rows can be unusable.
+pub const RELATIONS: [&str; 5] = ["app_user", "block", "mapping", "rule", "user_group"];
+
+/// Where the following of the database stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SyncState {
+    /// Connected and looking.
+    Following,
+    /// The connection is lost; a new one is tried.
+    Retrying,
+    /// The first load has not ended.
+    Starting,
+}
+
+impl SyncState {
+    const ALL: [Self; 3] = [Self::Following, Self::Retrying, Self::Starting];
+
+    /// The label's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Following => "following",
+            Self::Retrying => "retrying",
+            Self::Starting => "starting",
+        }
+    }
+}
+
+/// How many rows the directory holds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct DirectoryRows {
+    /// Users.
+    pub users: usize,
+    /// Mappings.
+    pub mappings: usize,
+    /// Blocks.
+    pub blocks: usize,
+}
+
+type Label = [(&'static str, &'static str); 1];
+type Age = Box<dyn Fn() -> Option<Duration> + Send + Sync>;
+
+/// Declares the metrics that are set by name; a doc comment is the metric's HELP text.
+macro_rules! registered {
+    ($($(#[doc = $help:literal])+ $field:ident: $type:ty = $name:literal,)+) => {
+        #[derive(Debug, Default)]
+        struct Registered { $($(#[doc = $help])+ $field: $type,)+ }
+
+        impl Registered {
+            fn register(registry: &mut Registry) -> Self {
+                let metrics = Self::default();
+                $(registry.register(
+                    $name,
+                    concat!($($help),+).trim(),
+                    metrics.$field.clone(),
+                );)+
+                metrics
+            }
+        }
+    };
+}
+
+registered! {
+    /// Blocks in memory
+    blocks: Gauge = "directory_blocks",
+    /// Mappings in memory
+    mappings: Gauge = "directory_mappings",
+    /// Rows that could not be read and do not count, by relation
+    unusable_rows: Family<Label, Gauge> = "directory_unusable_rows",
+    /// Users in memory
+    users: Gauge = "directory_users",
+    /// Looks at the database or sessions with it that failed
+    sync_failures: Counter = "sync_failures",
+    /// Times that the whole directory was read anew
+    sync_reloads: Counter = "sync_reloads",
+    /// Whether the following of the database is in this state, by state
+    sync_state: Family<Label, Gauge> = "sync_state",
+}
+
+/// All metrics of the process. Cheap to clone; every clone counts into the same figures.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    registered: Registered,
+    decisions: Decisions,
+    age: DirectoryAge,
+}
+
+impl Metrics {
+    /// Makes every series. `codes` are the decision's codes; a recorder counts by position in it.
+    /// `started` is the time since 1970 at which the process started.
+    pub fn new(codes: &'static [&'static str], version: &'static str, started: Duration) -> Self {
+        let mut registry = Registry::default();
+        let start = Gauge::<f64, AtomicU64>::default();
+        start.set(started.as_secs_f64());
+        registry.register(
+            "process_start_time_seconds",
+            "When the process started, since 1970",
+            start,
+        );
+        let own = registry.sub_registry_with_prefix("certgate");
+        own.register("build", "The version that runs", Info::new([("version", version)]));
+        let registered = Registered::register(own);
+        for relation in RELATIONS {
+            registered.unusable_rows.get_or_create(&[("relation", relation)]).set(0);
+        }
+        let decisions = Decisions::new(codes);
+        let age = DirectoryAge { source: Arc::new(OnceLock::new()) };
+        own.register_collector(Box::new(decisions.clone()));
+        own.register_collector(Box::new(age.clone()));
+        let inner = Arc::new(Inner { registry, registered, decisions, age });
+        let metrics = Self { inner };
+        metrics.set_sync_state(SyncState::Starting);
+        metrics
+    }
+
+    /// A recorder of decisions. Take one for each worker, once: each has counters of its own, so
+    /// that workers never wait for one another's cache lines.
+    pub fn recorder(&self) -> DecisionRecorder {
+        self.inner.decisions.recorder()
+    }
+
+    /// Says how the directory's age is found; `None` is before the first load. Only the first call
+    /// counts.
+    pub fn set_directory_age(&self, age: impl Fn() -> Option<Duration> + Send + Sync + 'static) {
+        let _ = self.inner.age.source.set(Box::new(age));
+    }
+
+    /// Sets how many rows the directory holds.
+    pub fn set_directory_rows(&self, rows: DirectoryRows) {
+        let registered = &self.inner.registered;
+        registered.users.set(gauge_value(rows.users));
+        registered.mappings.set(gauge_value(rows.mappings));
+        registered.blocks.set(gauge_value(rows.blocks));
+    }
+
+    /// Sets how many rows of a relation (one of [`RELATIONS`]) could not be read.
+    pub fn set_unusable_rows(&self, relation: &'static str, rows: usize) {
+        let family = &self.inner.registered.unusable_rows;
+        family.get_or_create(&[("relation", relation)]).set(gauge_value(rows));
+    }
+
+    /// Sets where the following of the database stands.
+    pub fn set_sync_state(&self, state: SyncState) {
+        for each in SyncState::ALL {
+            let gauge = &self.inner.registered.sync_state;
+            gauge.get_or_create(&[("state", each.as_str())]).set(i64::from(each == state));
+        }
+    }
+
+    /// Counts one full load of the directory.
+    pub fn count_sync_reload(&self) {
+        self.inner.registered.sync_reloads.inc();
+    }
+
+    /// Counts one failure of following the database.
+    pub fn count_sync_failure(&self) {
+        self.inner.registered.sync_failures.inc();
+    }
+
+    /// The text for Prometheus, of type [`CONTENT_TYPE`].
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.inner.registry)?;
+        Ok(text)
+    }
+}
+
+fn gauge_value(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// The directory's age when somebody looks.
+#[derive(Clone)]
+struct DirectoryAge {
+    source: Arc<OnceLock<Age>>,
+}
+
+impl fmt::Debug for DirectoryAge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DirectoryAge(..)")
+    }
+}
+
+impl Collector for DirectoryAge {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        // Before the first load there is no age; an infinite one makes every alert fire.
+        let age =
+            self.source.get().and_then(|age| age()).map_or(f64::INFINITY, |age| age.as_secs_f64());
+        let metric: MetricEncoder<'_> = encoder.encode_descriptor(
+            "directory_age_seconds",
+            "Age of the directory: time since the last good look at the database.",
+            None,
+            MetricType::Gauge,
+        )?;
+        ConstGauge::new(age).encode(metric)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODES: &[&str] = &["mapped", "unmapped"];
+
+    fn metrics() -> Metrics {
+        Metrics::new(CODES, "0.0.0", Duration::from_secs(1_000))
+    }
+
+    fn value(metrics: &Metrics, series: &str) -> String {
+        let text = metrics.encode().expect("text");
+        let line = text.lines().find(|line| line.split(' ').next() == Some(series));
+        line.unwrap_or_else(|| panic!("no {series} in {text}"))
+            .rsplit(' ')
+            .next()
+            .expect("value")
+            .to_owned()
+    }
+
+    #[test]
+    fn names_and_help_are_as_published() {
+        let text = metrics().encode().expect("text");
+        let published: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+        insta::assert_snapshot!(published.join("\n"), @r"
+        # HELP process_start_time_seconds When the process started, since 1970.
+        # TYPE process_start_time_seconds gauge
+        # HELP certgate_build The version that runs.
+        # TYPE certgate_build info
+        # HELP certgate_directory_blocks Blocks in memory.
+        # TYPE certgate_directory_blocks gauge
+        # HELP certgate_directory_mappings Mappings in memory.
+        # TYPE certgate_directory_mappings gauge
+        # HELP certgate_directory_unusable_rows Rows that could not be read and do not count, by relation.
+        # TYPE certgate_directory_unusable_rows gauge
+        # HELP certgate_directory_users Users in memory.
+        # TYPE certgate_directory_users gauge
+        # HELP certgate_sync_failures Looks at the database or sessions with it that failed.
+        # TYPE certgate_sync_failures counter
+        # HELP certgate_sync_reloads Times that the whole directory was read anew.
+        # TYPE certgate_sync_reloads counter
+        # HELP certgate_sync_state Whether the following of the database is in this state, by state.
+        # TYPE certgate_sync_state gauge
+        # HELP certgate_decisions Decisions, by code.
+        # TYPE certgate_decisions counter
+        # HELP certgate_decision_duration_seconds Time from the request's arrival to its decision.
+        # TYPE certgate_decision_duration_seconds histogram
+        # HELP certgate_directory_age_seconds Age of the directory: time since the last good look at the database.
+        # TYPE certgate_directory_age_seconds gauge
+        # EOF
+        ");
+    }
+
+    #[test]
+    fn every_code_is_there_from_the_start_at_zero() {
+        let metrics = metrics();
+        for code in CODES {
+            let series = format!("certgate_decisions_total{{code=\"{code}\"}}");
+            assert_eq!(value(&metrics, &series), "0");
+        }
+        for relation in RELATIONS {
+            let series = format!("certgate_directory_unusable_rows{{relation=\"{relation}\"}}");
+            assert_eq!(value(&metrics, &series), "0");
+        }
+        assert_eq!(value(&metrics, "certgate_sync_state{state=\"starting\"}"), "1");
+    }
+
+    #[test]
+    fn decisions_of_all_workers_add_up() {
+        let metrics = metrics();
+        let workers: Vec<_> = (0..4)
+            .map(|_| {
+                let recorder = metrics.recorder();
+                std::thread::spawn(move || {
+                    for _ in 0..1000 {
+                        recorder.record(1, Duration::from_micros(3));
+                    }
+                })
+            })
+            .collect();
+        for worker in workers {
+            worker.join().expect("worker");
+        }
+        metrics.recorder().record(usize::MAX, Duration::from_secs(1));
+        assert_eq!(value(&metrics, "certgate_decisions_total{code=\"unmapped\"}"), "4000");
+        assert_eq!(value(&metrics, "certgate_decisions_total{code=\"mapped\"}"), "0");
+        let bucket = |bound: &str| {
+            value(&metrics, &format!("certgate_decision_duration_seconds_bucket{{le=\"{bound}\"}}"))
+        };
+        assert_eq!(value(&metrics, "certgate_decision_duration_seconds_count"), "4001");
+        assert_eq!(bucket("+Inf"), "4001");
+        assert_eq!(bucket("0.1"), "4000");
+        assert_eq!(bucket("0.000002"), "0");
+        assert_eq!(bucket("0.000005"), "4000");
+    }
+
+    #[test]
+    fn a_bound_itself_is_inside_its_bucket() {
+        let metrics = metrics();
+        metrics.recorder().record(0, Duration::from_millis(1));
+        let series = "certgate_decision_duration_seconds_bucket{le=\"0.001\"}";
+        assert_eq!(value(&metrics, series), "1");
+    }
+
+    #[test]
+    fn the_age_is_infinite_before_the_first_load() {
+        let metrics = metrics();
+        assert_eq!(value(&metrics, "certgate_directory_age_seconds"), "inf");
+        metrics.set_directory_age(|| Some(Duration::from_millis(1500)));
+        assert_eq!(value(&metrics, "certgate_directory_age_seconds"), "1.5");
+    }
+
+    #[test]
+    fn exactly_one_sync_state_holds() {
+        let metrics = metrics();
+        metrics.set_sync_state(SyncState::Following);
+        for (state, held) in [("following", "1"), ("retrying", "0"), ("starting", "0")] {
+            assert_eq!(value(&metrics, &format!("certgate_sync_state{{state=\"{state}\"}}")), held);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! PEM, RFC 7468: strictly for what a proxy sends, with some patience for files of people.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{CertificateError, MAX_CERTIFICATE_DER_BYTES};
+
+/// Why a text is not exactly one PEM block of a certificate.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PemError {
+    /// Not base64, or not its canonical form.
+    #[error("the PEM block is not canonical base64")]
+    Base64,
+    /// `Proc-Type` and the like, RFC 1421, which RFC 7468 forbids.
+    #[error("the PEM block has headers")]
+    Headers,
+    /// A block of another kind.
+    #[error("this is a PEM block of {label:?}, not of a certificate")]
+    Label {
+        /// What it says it is, cut to a limit.
+        label: String,
+    },
+    /// A private key, and no certificate. It does not belong here.
+    #[error("this is a private key, not a certificate: name the file with the certificate")]
+    PrivateKey,
+    /// More certificates than one.
+    #[error("there are {count} certificates, where exactly one is wanted")]
+    SeveralCertificates {
+        /// How many.
+        count: usize,
+    },
+    /// Something other than white space before or after the block.
+    #[error("there is something beside the PEM block")]
+    Surroundings,
+    /// No block at all, or one that does not end.
+    #[error("there is no complete PEM block")]
+    Truncated,
+}
+
+/// The DER in a text that is one `CERTIFICATE` block and nothing else.
+pub(super) fn strict(text: &[u8]) -> Result<Vec<u8>, CertificateError> {
+    if text.len() > MAX_PEM_BYTES {
+        return Err(CertificateError::TooLarge { bytes: text.len() });
+    }
+    let (block, rest) = Block::next(text)?.ok_or(PemError::Truncated)?;
+    if !block.before.trim_ascii().is_empty() {
+        return Err(PemError::Surroundings.into());
+    }
+    if block.label != CERTIFICATE {
+        return Err(other_label(block.label).into());
+    }
+    if !rest.trim_ascii().is_empty() {
+        let others = Blocks { rest }.filter(is_certificate).count();
+        return Err(match others {
+            0 => PemError::Surroundings.into(),
+            _ => PemError::SeveralCertificates { count: others + 1 }.into(),
+        });
+    }
+    decode(block.body)
+}
+
+/// The DER of the one certificate in a file of PEM, or `None` if the file is not PEM.
+pub(super) fn from_file(bytes: &[u8]) -> Result<Option<Vec<u8>>, CertificateError> {
+    if find(bytes, BEGIN).is_none() {
+        return Ok(None);
+    }
+    if bytes.len() > MAX_FILE_BYTES {
+        return Err(CertificateError::TooLarge { bytes: bytes.len() });
+    }
+    let blocks = Blocks { rest: bytes }.collect::<Result<Vec<_>, _>>()?;
+    let mut certificates = blocks.iter().filter(|block| block.label == CERTIFICATE);
+    match (certificates.next(), certificates.count()) {
+        (Some(block), 0) => decode(block.body).map(Some),
+        (Some(_), more) => Err(PemError::SeveralCertificates { count: more + 1 }.into()),
+        (None, _) => {
+            let label = blocks.first().map(|block| block.label).unwrap_or_default();
+            Err(other_label(label).into())
+        }
+    }
+}
+
+fn is_certificate(block: &Result<Block<'_>, PemError>) -> bool {
+    block.as_ref().is_ok_and(|block| block.label == CERTIFICATE)
+}
+
+fn other_label(label: &[u8]) -> PemError {
+    if label.ends_with(b"PRIVATE KEY") {
+        return PemError::PrivateKey;
+    }
+    let label = String::from_utf8_lossy(label).chars().take(MAX_LABEL_CHARACTERS).collect();
+    PemError::Label { label }
+}
+
+/// Decodes what stands between the lines; white space of any kind may break it.
+fn decode(body: &[u8]) -> Result<Vec<u8>, CertificateError> {
+    let lines = body.split(u8::is_ascii_whitespace).collect::<Vec<_>>();
+    let digits = lines.concat();
+    if digits.contains(&b':') {
+        return Err(PemError::Headers.into());
+    }
+    if digits.is_empty() {
+        return Err(PemError::Base64.into());
+    }
+    let der = STANDARD.decode(digits).map_err(|_| PemError::Base64)?;
+    if der.len() > MAX_CERTIFICATE_DER_BYTES {
+        return Err(CertificateError::TooLarge { bytes: der.len() });
+    }
+    Ok(der)
+}
+
+/// A block, and what stands before it.
+struct Block<'a> {
+    before: &'a [u8],
+    label: &'a [u8],
+    body: &'a [u8],
+}
+
+impl<'a> Block<'a> {
+    /// The next block and what follows it; `None` where no block begins.
+    fn next(text: &'a [u8]) -> Result<Option<(Self, &'a [u8])>, PemError> {
+        let Some((before, rest)) = split(text, BEGIN) else {
+            return Ok(None);
+        };
+        let (label, rest) = split(rest, DASHES).ok_or(PemError::Truncated)?;
+        let end = [END, label, DASHES].concat();
+        let (body, rest) = split(rest, &end).ok_or(PemError::Truncated)?;
+        if !body.first().is_some_and(u8::is_ascii_whitespace) {
+            return Err(PemError::Base64);
+        }
+        Ok(Some((Self { before, label, body }, rest)))
+    }
+}
+
+/// All blocks of a text; it ends with the first that is broken.
+struct Blocks<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Blocks<'a> {
+    type Item = Result<Block<'a>, PemError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match Block::next(self.rest).transpose()? {
+            Ok((block, rest)) => {
+                self.rest = rest;
+                Some(Ok(block))
+            }
+            Err(error) => {
+                self.rest = &[];
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+fn split<'a>(text: &'a [u8], at: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let (before, rest) = text.split_at_checked(find(text, at)?)?;
+    Some((before, rest.get(at.len()..)?))
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    let begins = |window: &[u8]| window.first() == wanted.first();
+    text.windows(wanted.len()).position(|window| begins(window) && window == wanted)
+}
+
+const BEGIN: &[u8] = b"-----BEGIN ";
+const END: &[u8] = b"-----END ";
+const DASHES: &[u8] = b"-----";
+const CERTIFICATE: &[u8] = b"CERTIFICATE";
+/// Bytes: base64 of the largest certificate, with a line end after every 64 characters, twice.
+const MAX_PEM_BYTES: usize = 2 * (MAX_CERTIFICATE_DER_BYTES / 3 * 4);
+/// Bytes: a bundle with a key and text, of an operator's own; it bounds the search.
+const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
+/// Characters of a label that an error repeats.
+const MAX_LABEL_CHARACTERS: usize = 40;

@@ -1,0 +1,51 @@
+//! Certificates that were parsed a moment ago.
+//!
+//! Parsing the same PEM for every request halves the speed, and the same few clients come again
+//! and again. What is remembered is only the parse, keyed by all bytes of the header: nothing that
+//! can change, no decision. Each worker has its own, so nobody waits for a lock.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use lru::LruCache;
+
+use super::reader::Shown;
+use crate::reason::DenyReason;
+
+/// How many certificates one worker remembers.
+const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not zero");
+
+/// Headers longer than this are parsed anew each time, so that one worker's memory stays below
+/// 40 MiB even if every client has such a certificate.
+const MAX_REMEMBERED_HEADER_BYTES: usize = 16 * 1024;
+
+/// Parsed certificates by the bytes of their header.
+#[derive(Debug)]
+pub struct Memory(LruCache<Box<[u8]>, Arc<Shown>>);
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self(LruCache::new(MAX_REMEMBERED))
+    }
+}
+
+impl Memory {
+    /// The parse of exactly this header; a failure is not remembered.
+    ///
+    /// # Errors
+    /// Those of `parse`.
+    pub(super) fn recall(
+        &mut self,
+        header: &[u8],
+        parse: impl FnOnce(&[u8]) -> Result<Shown, DenyReason>,
+    ) -> Result<Arc<Shown>, DenyReason> {
+        if let Some(shown) = self.0.get(header) {
+            return Ok(Arc::clone(shown));
+        }
+        let shown = Arc::new(parse(header)?);
+        if header.len() <= MAX_REMEMBERED_HEADER_BYTES {
+            self.0.put(header.into(), Arc::clone(&shown));
+        }
+        Ok(shown)
+    }
+}
