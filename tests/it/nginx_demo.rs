@@ -7,17 +7,27 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use certgate::cli::demo::workshop::Workshop;
+use certgate::cli::demo::workshop::{self, Workshop};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::certgate::program;
 
+/// A running demo; a test that fails does not leave it behind.
+struct Demo(Child);
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        workshop::end(&mut self.0);
+    }
+}
+
 /// A demo whose temporary folder is inside the given one.
-fn demo(folder: &Path, options: &[&str]) -> Child {
+fn demo(folder: &Path, options: &[&str]) -> Demo {
     let mut command = Command::new(program());
     command.arg("demo").args(options).env("TMPDIR", folder);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Demo(command.spawn().unwrap())
 }
 
 fn contents(folder: &Path) -> Vec<PathBuf> {
@@ -41,11 +51,11 @@ fn assert_nothing_is_left(folder: &Path) {
 fn two_demos_at_the_same_time_both_show_every_row_as_expected() {
     let folder = Workshop::open("certgate demo test").unwrap();
     let demos = [demo(folder.folder(), &["--once"]), demo(folder.folder(), &["--once"])];
-    for demo in demos {
-        let output = demo.wait_with_output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{text}{errors}");
+    for mut demo in demos {
+        let (mut text, mut errors) = (String::new(), String::new());
+        demo.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        demo.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert_eq!(demo.0.wait().unwrap().code(), Some(0), "{text}{errors}");
         for who in ["alice", "bob", "carol", "mallory", "nobody", "forger"] {
             assert!(text.contains(&format!(" {who} ")), "{text}");
         }
@@ -59,12 +69,12 @@ fn a_signal_ends_everything_that_the_demo_started() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let folder = Workshop::open("certgate-demo-test").unwrap();
         let mut demo = demo(folder.folder(), &[]);
-        let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+        let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines();
         let stays_up = lines.any(|line| line.unwrap().contains("Ctrl-C"));
-        assert!(stays_up, "{:?}", demo.wait());
+        assert!(stays_up);
         // certgate, nginx's master and its worker.
         assert_eq!(working_folders_in(folder.folder()).len(), 3);
-        stop(&mut demo, signal);
+        stop(&mut demo.0, signal);
         assert_nothing_is_left(folder.folder());
     }
 }
@@ -74,11 +84,11 @@ fn a_signal_in_the_middle_of_the_preparations_leaves_nothing_either() {
     for line in 0..4 {
         let folder = Workshop::open("certgate-demo-test").unwrap();
         let mut demo = demo(folder.folder(), &[]);
-        let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+        let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines();
         lines.nth(line).unwrap().unwrap();
         // Reading on keeps the demo from standing still at a full pipe.
         let reading = thread::spawn(move || lines.count());
-        stop(&mut demo, Signal::SIGINT);
+        stop(&mut demo.0, Signal::SIGINT);
         reading.join().unwrap();
         assert_nothing_is_left(folder.folder());
     }
