@@ -14,6 +14,7 @@ mod config_listeners;
 mod config_load;
 mod nginx_demo;
 mod nginx_files;
+mod nginx_hostile;
 mod nginx_main_job;
 mod nginx_sessions;
 mod nginx_spoof;
