@@ -61,6 +61,43 @@ fn everybody_else_gets_401_with_a_reason_of_their_own_in_the_log() {
 }
 
 #[test]
+fn a_name_in_any_script_arrives_percent_encoded() {
+    let world = World::new(&Site::Example);
+    world.certgate.run(&["user", "add", "bob", "--name", "Zo\u{eb} 100%"]);
+    world.map("bob", &world.bob);
+    for (path, name) in [("/", "X-Remote-Name"), ("/php/", "HTTP_X_REMOTE_NAME")] {
+        let text = get(&world.nginx, Some(&world.bob), path, &[]).text();
+        assert_eq!(seen(&text, name), Some("Zo%C3%AB 100%25"), "{text}");
+    }
+}
+
+#[test]
+fn a_server_that_demands_a_certificate_says_so_in_the_same_way() {
+    let world = World::changed(&Site::Example, |folder| {
+        let path = folder.join("sites/site.conf");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let on = text.replace("ssl_verify_client      optional;", "ssl_verify_client on;");
+        assert_ne!(on, text);
+        std::fs::write(path, on).unwrap();
+    });
+    let answer = get(&world.nginx, None, "/nobody", &[]);
+    let line = world.nginx.logged("/nobody");
+    assert_eq!((answer.status, line.code()), (401, "no_certificate"));
+    assert!(answer.text().contains("<dd>no_certificate</dd>"), "{}", answer.text());
+    assert_eq!(get(&world.nginx, Some(&world.alice), "/", &[]).status, 200);
+}
+
+#[test]
+fn many_and_long_headers_of_a_client_are_not_certgates_concern() {
+    let world = World::new(&Site::Example);
+    let long = "x".repeat(7000);
+    let names: Vec<String> = (0..120).map(|number| format!("X-Header-{number}")).collect();
+    let mut headers: Vec<_> = names.iter().map(|name| (name.as_str(), "value")).collect();
+    headers.extend([("X-Long", long.as_str()), ("Cookie", long.as_str())]);
+    assert_eq!(get(&world.nginx, Some(&world.alice), "/", &headers).status, 200);
+}
+
+#[test]
 fn the_denied_page_keeps_the_status_and_shows_the_reason_and_the_request_id() {
     let world = World::new(&Site::Example);
     for (path, certificate, status, code) in

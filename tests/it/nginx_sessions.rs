@@ -35,7 +35,7 @@ impl Held {
     }
 
     /// Every way back in is closed, for this reason.
-    fn is_refused(mut self, world: &World, code: &str) {
+    fn expect_refused(mut self, world: &World, code: &str) {
         for (number, session) in self.open.iter_mut().enumerate() {
             let path = format!("/open-{number}-{code}");
             assert_eq!(session.get(&path, &[]).unwrap().status, 401, "{path}");
@@ -62,7 +62,7 @@ fn a_block_holds_in_open_and_resumed_sessions() {
     let file = world.carol.pem.to_str().unwrap();
     world.certgate.run(&["certificate", "block", file, "--reason", "stolen"]);
     world.certgate.wait_for_reason(&world.carol, "blocked");
-    held.is_refused(&world, "blocked");
+    held.expect_refused(&world, "blocked");
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_disabled_user_is_out_in_open_and_resumed_sessions() {
     let held = Held::new(&world, &world.carol);
     world.certgate.run(&["user", "disable", "carol"]);
     world.certgate.wait_for_reason(&world.carol, "user_disabled");
-    held.is_refused(&world, "user_disabled");
+    held.expect_refused(&world, "user_disabled");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_certificate_that_expires_is_out_in_open_and_resumed_sessions() {
     // Waiting is what this test is about; there is no condition but the clock.
     thread::sleep(Duration::try_from(rest).unwrap_or_default());
     world.certgate.wait_for_reason(&certificate, "certificate_expired");
-    held.is_refused(&world, "certificate_expired");
+    held.expect_refused(&world, "certificate_expired");
 }
 
 #[test]

@@ -1,14 +1,8 @@
-//! A client that lies about itself, and configurations that make it easy for it. The rows are
-//! those of the threat model (H1 to H10, N1 to N11), each through a real nginx.
-
-use std::fs;
-use std::path::Path;
-
-use certgate::cli::demo::application::seen;
+//! A client that lies about itself. The rows are those of the threat model (H1 to H7, N1, N7), each
+//! through a real nginx with the shipped site.
 
 use crate::support::nginx::Site;
-use crate::support::pki::Issued;
-use crate::support::tls::{Answer, Body, TlsVersion, caller, get};
+use crate::support::tls::{Body, TlsVersion, all_seen, caller, get};
 use crate::support::world::World;
 
 /// Every name under which some application looks for a user.
@@ -30,20 +24,6 @@ const IDENTITY_NAMES: [&str; 13] = [
 
 /// Closed pages of the example site: proxied, FastCGI, with a group, nested with a group.
 const CLOSED: [&str; 4] = ["/", "/php/", "/ops/", "/ops/x.php"];
-
-/// What an application makes of a header's name: CGI and WSGI know no case and no hyphen.
-fn cgi_name(name: &str) -> String {
-    let name = name.to_uppercase().replace('-', "_");
-    name.strip_prefix("HTTP_").unwrap_or(&name).to_owned()
-}
-
-/// All values that the application could take for this header.
-fn all_seen(answer: &Answer, name: &str) -> Vec<String> {
-    let text = answer.text();
-    let pairs = text.lines().filter_map(|line| line.split_once(": "));
-    let same = pairs.filter(|(other, _)| cgi_name(other) == cgi_name(name));
-    same.map(|(_, value)| value.to_owned()).collect()
-}
 
 #[test]
 fn h1_a_client_without_a_certificate_cannot_speak_for_nginx() {
@@ -261,126 +241,4 @@ fn n1_nothing_but_auth_answers_2xx_on_the_auth_listener() {
     }
     assert_eq!(ask("GET", "/auth", ""), "401");
     assert_eq!(ask("GET", "/auth", &format!("{identity}{identity}")), "401");
-}
-
-fn edit(folder: &Path, file: &str, from: &str, to: &str) {
-    let path = folder.join(file);
-    let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains(from), "{from} in {file}");
-    fs::write(path, text.replace(from, to)).unwrap();
-}
-
-#[test]
-fn h2_a_lost_line_towards_certgate_is_a_refusal_and_no_bypass() {
-    for lost in
-        ["X-SSL-Client-Verify  $ssl_client_verify", "X-SSL-Client-Cert    $ssl_client_escaped_cert"]
-    {
-        let line = format!("proxy_set_header {lost};");
-        let world = World::changed(&Site::Example, |folder| {
-            edit(folder, "snippets/certgate-ask.conf", &line, "");
-        });
-        let victim = world.alice.escaped();
-        let forged = [("X-SSL-Client-Verify", "SUCCESS"), ("X-SSL-Client-Cert", victim.as_str())];
-        for certificate in [None, Some(&world.bob), Some(&world.alice)] {
-            let answer = get(&world.nginx, certificate, "/", &forged);
-            assert_eq!(answer.status, 401, "without {lost}");
-        }
-    }
-}
-
-#[test]
-fn h2_lost_variables_mean_no_user_and_never_the_one_of_the_client() {
-    let world = World::new(&Site::Own(
-        "include snippets/certgate-ask.conf;
-        auth_request /_certgate;
-        include snippets/certgate-identity-proxy.conf;
-        location / { proxy_pass http://{app}; }
-        location /own/ {
-            auth_request_set $mine $upstream_http_x_mine;
-            proxy_pass http://{app};
-        }
-        location /own/repeated/ {
-            auth_request_set $mine $upstream_http_x_mine;
-            include snippets/certgate-identity-proxy.conf;
-            proxy_pass http://{app};
-        }",
-    ));
-    let forged = [("X-Remote-User", "forged")];
-    let answer = get(&world.nginx, Some(&world.alice), "/own/repeated/", &forged);
-    assert_eq!(all_seen(&answer, "X-Remote-User"), ["alice"]);
-    let answer = get(&world.nginx, Some(&world.alice), "/", &forged);
-    assert_eq!(all_seen(&answer, "X-Remote-User"), ["alice"]);
-    let answer = get(&world.nginx, Some(&world.alice), "/own/", &forged);
-    assert_eq!((answer.status, seen(&answer.text(), "X-Remote-User")), (200, None));
-    assert_eq!(get(&world.nginx, Some(&world.bob), "/own/", &forged).status, 401);
-}
-
-/// What a server may have above our locations, each of which turns a refusal into a 200 where an
-/// auth location inherits it.
-const HOSTILE: &str = "
-    proxy_intercept_errors on;
-    error_page 401 403 404 500 502 503 504 =200 /sorry;
-    proxy_cache everything;
-    proxy_cache_valid any 10m;
-    proxy_cache_key one;
-    proxy_ignore_headers Cache-Control Expires X-Accel-Expires;
-    include snippets/certgate-ask.conf;
-    location = /sorry { auth_request off; return 200 sorry; }
-    location / {
-        auth_request /_certgate;
-        error_page 599 /x;
-        proxy_cache off;
-        include snippets/certgate-identity-proxy.conf;
-        proxy_pass http://{app};
-    }
-    location /ops/ {
-        auth_request \"/_certgate/require=group:ops\";
-        error_page 599 /x;
-        proxy_cache off;
-        include snippets/certgate-identity-proxy.conf;
-        proxy_pass http://{app};
-    }";
-
-fn with_cache(folder: &Path) {
-    let cache = folder.join("temp/cache");
-    let line = format!("proxy_cache_path \"{}\" keys_zone=everything:1m;\n", cache.display());
-    fs::write(folder.join("conf.d/cache.conf"), line).unwrap();
-}
-
-#[test]
-fn n2_n6_an_inherited_error_page_or_cache_does_not_open_the_site() {
-    let world = World::changed(&Site::Own(HOSTILE), with_cache);
-    let status =
-        |certificate: Option<&Issued>, path: &str| get(&world.nginx, certificate, path, &[]).status;
-    for path in ["/", "/ops/"] {
-        let answer = get(&world.nginx, Some(&world.alice), path, &[]);
-        assert_eq!(all_seen(&answer, "X-Remote-User"), ["alice"], "{path}");
-        assert_eq!(status(None, path), 401, "{path}");
-        assert_eq!(status(Some(&world.bob), path), 401, "{path}");
-    }
-    let answer = get(&world.nginx, Some(&world.carol), "/", &[]);
-    assert_eq!(all_seen(&answer, "X-Remote-User"), ["carol"]);
-    assert_eq!(status(Some(&world.carol), "/ops/"), 403);
-    world.certgate.stop();
-    for path in ["/", "/ops/"] {
-        assert_eq!(status(Some(&world.alice), path), 500, "{path}");
-        assert_eq!(status(None, path), 500, "{path}");
-    }
-}
-
-#[test]
-fn n11_a_certificate_that_nginx_could_not_verify_is_refused_where_nginx_lets_it_pass() {
-    let world = World::changed(&Site::Example, |folder| {
-        edit(
-            folder,
-            "sites/site.conf",
-            "ssl_verify_client      optional;",
-            "ssl_verify_client      optional_no_ca;",
-        );
-    });
-    for path in CLOSED {
-        assert_eq!(get(&world.nginx, Some(&world.mallory), path, &[]).status, 401, "{path}");
-        assert_eq!(world.nginx.logged(path).code(), "chain_untrusted", "{path}");
-    }
-    assert_eq!(get(&world.nginx, Some(&world.alice), "/", &[]).status, 200);
 }

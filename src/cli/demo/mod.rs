@@ -12,13 +12,13 @@ pub mod scene;
 pub mod shipped;
 pub mod workshop;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
+use nix::errno::Errno;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -125,8 +125,18 @@ fn installed(name: &str) -> Result<PathBuf> {
     })
 }
 
+/// Writes a line past the lock of standard output: the thread that called us may hold it, and
+/// would hold it for as long as the demo runs.
+///
 /// A closed pipe is no reason to leave nginx running: the demo goes on and cleans up.
 fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    let line = format!("{text}\n");
+    let mut rest = line.as_bytes();
+    while !rest.is_empty() {
+        match nix::unistd::write(std::io::stdout(), rest) {
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(_) => return,
+        }
+    }
 }

@@ -25,6 +25,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
 pub fn nginx(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command
+        .current_dir(folder)
         .arg("-p")
         .arg(folder)
         .arg("-c")

@@ -276,6 +276,36 @@ mod tests {
         assert_eq!(plain, location(ask, "location ^~ /_certgate/ {"));
     }
 
+    /// The directives of a snippet, comments and alignment apart.
+    fn directives(name: &str) -> Vec<String> {
+        let (_, text) = SNIPPETS.iter().find(|(other, _)| *other == name).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    #[test]
+    fn the_identity_snippets_differ_in_the_name_of_the_directive_only() {
+        for (tested, same, from, to) in [
+            ("proxy", "grpc", "proxy_set_header", "grpc_set_header"),
+            ("fastcgi", "uwsgi", "fastcgi_param", "uwsgi_param"),
+        ] {
+            let tested = directives(&format!("certgate-identity-{tested}.conf"));
+            let expected: Vec<_> = tested.iter().map(|line| line.replace(from, to)).collect();
+            assert_eq!(directives(&format!("certgate-identity-{same}.conf")), expected);
+        }
+    }
+
+    #[test]
+    fn what_the_proxy_snippet_overwrites_the_fastcgi_snippet_overwrites_too() {
+        let fastcgi = directives("certgate-identity-fastcgi.conf");
+        for line in directives("certgate-identity-proxy.conf") {
+            let Some(rest) = line.strip_prefix("proxy_set_header ") else { continue };
+            let (name, _) = rest.split_once(' ').unwrap();
+            let start = format!("fastcgi_param HTTP_{} ", name.to_uppercase().replace('-', "_"));
+            assert!(fastcgi.iter().any(|line| line.starts_with(&start)), "{start}");
+        }
+    }
+
     #[test]
     fn no_shipped_line_uses_a_variable_that_a_client_can_break_a_line_with() {
         let all = SNIPPETS.iter().map(|(_, text)| *text);

@@ -172,7 +172,12 @@ impl Drop for Workshop {
 }
 
 /// Asks a process to end, waits, and ends its whole group by force if it does not.
+///
+/// One that has ended already is left alone: its id may be somebody else's by now.
 pub fn end(child: &mut Child) {
+    if !matches!(child.try_wait(), Ok(None)) {
+        return;
+    }
     let Ok(id) = i32::try_from(child.id()).map(Pid::from_raw) else {
         return;
     };

@@ -105,7 +105,7 @@ impl Certgate {
 }
 
 /// The program under test: the one just built, or an installed one that a packager names.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let installed = std::env::var_os("CERTGATE_UNDER_TEST");
     installed.map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_certgate")), PathBuf::from)
 }

@@ -24,3 +24,17 @@ pub(crate) fn get(
     let caller = caller(nginx, certificate, TlsVersion::Tls13);
     caller.connect().unwrap().get(path, headers).unwrap()
 }
+
+/// What an application makes of a header's name: CGI and WSGI know no case and no hyphen.
+fn cgi_name(name: &str) -> String {
+    let name = name.to_uppercase().replace('-', "_");
+    name.strip_prefix("HTTP_").unwrap_or(&name).to_owned()
+}
+
+/// All values that the application could take for this header.
+pub(crate) fn all_seen(answer: &Answer, name: &str) -> Vec<String> {
+    let text = answer.text();
+    let pairs = text.lines().filter_map(|line| line.split_once(": "));
+    let same = pairs.filter(|(other, _)| cgi_name(other) == cgi_name(name));
+    same.map(|(_, value)| value.to_owned()).collect()
+}
