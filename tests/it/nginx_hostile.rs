@@ -120,6 +120,7 @@ fn n2_n6_an_inherited_error_page_or_cache_does_not_open_the_site() {
 fn a_rewrite_of_the_whole_server_does_not_carry_the_question_to_the_application() {
     let world = World::new(&Site::Own(
         "include snippets/certgate-ask.conf;
+        include snippets/certgate-errors.conf;
         rewrite ^ /index last;
         location / {
             auth_request /_certgate;
@@ -134,6 +135,9 @@ fn a_rewrite_of_the_whole_server_does_not_carry_the_question_to_the_application(
     ));
     assert_eq!(get(&world.nginx, None, "/", &[]).status, 401);
     assert_eq!(get(&world.nginx, Some(&world.bob), "/x", &[]).status, 401);
+    assert_eq!(get(&world.nginx, Some(&world.mallory), "/x", &[]).status, 401);
+    assert_eq!(get(&world.nginx, None, "/_certgate/x", &[]).status, 404);
+    assert_eq!(get(&world.nginx, None, "/_certgate-x", &[]).status, 401);
     assert_eq!(get(&world.nginx, Some(&world.carol), "/x", &[]).status, 403);
     assert_eq!(world.nginx.application.requests(), 0);
     let answer = get(&world.nginx, Some(&world.alice), "/x", &[]);

@@ -27,6 +27,10 @@ use workshop::Workshop;
 
 /// Show certgate at work: nginx, throw-away certificates, real requests
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  certgate demo             show the table and stay up, with curl lines to try
+  certgate demo --once      end after the table")]
 pub struct Demo {
     /// End after the table; exit code 0 only if every row is as expected
     #[arg(long)]
