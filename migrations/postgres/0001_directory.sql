@@ -7,6 +7,20 @@
 -- The functions below find their tables on the search path of this transaction, and on no other.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
+do $$
+begin
+    if current_setting('server_version_num')::integer < 150000 then
+        raise exception 'certgate needs PostgreSQL 15 or newer, and this is %',
+            current_setting('server_version');
+    end if;
+    -- Elsewhere a character is not what the checks below take it for.
+    if current_setting('server_encoding') <> 'UTF8' then
+        raise exception 'certgate needs a database with encoding UTF8, and this one has %: %',
+            current_setting('server_encoding'), 'createdb --encoding=UTF8 --template=template0';
+    end if;
+end
+$$;
+
 create table certgate_schema (
     one boolean not null default true,
     version integer not null,

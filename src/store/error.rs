@@ -14,6 +14,14 @@ pub enum StoreError {
         /// Where.
         place: String,
     },
+    /// The file is to be made in a folder that is not there.
+    #[error("{}: the folder {} does not exist; create it", path.display(), folder.display())]
+    FolderMissing {
+        /// The file.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The file was moved or replaced while it was followed.
     #[error("{}: the file was replaced by another", path.display())]
     FileReplaced {
@@ -37,6 +45,12 @@ pub enum StoreError {
     )]
     NoDatabaseFile {
         /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file holds something else.
+    #[error("{}: this file is not a SQLite database; correct database.url", path.display())]
+    NotADatabase {
+        /// The file.
         path: PathBuf,
     },
     /// The row is not there.
@@ -116,12 +130,12 @@ pub enum StoreError {
         /// The system's word.
         reason: String,
     },
-    /// The file cannot be opened as a database.
-    #[error("{place}: {reason}")]
-    Unusable {
-        /// Where.
-        place: String,
-        /// Why.
+    /// The file cannot be read or written, or is damaged.
+    #[error("{}: the file cannot be used: {reason}", path.display())]
+    UnusableFile {
+        /// The file.
+        path: PathBuf,
+        /// The system's or SQLite's word.
         reason: String,
     },
     /// The server does not let us in.

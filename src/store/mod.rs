@@ -64,7 +64,7 @@ impl Store {
             }
             Place::Sqlite(path) => {
                 let pool = sqlite::pool(url, path, open).await?;
-                sqlite::bring_up_to_date(url, &pool, open).await?;
+                sqlite::bring_up_to_date(url, path, &pool, open).await?;
                 Pool::Sqlite(pool)
             }
         };
@@ -120,7 +120,7 @@ pub async fn migrate(url: &DatabaseUrl) -> Result<Migrated, StoreError> {
         Place::Postgres(options) => postgres::migrate(url, options).await,
         Place::Sqlite(path) => {
             let pool = sqlite::pool(url, path, Open::Create).await?;
-            sqlite::migrate(url, &pool).await
+            sqlite::migrate(url, path, &pool).await
         }
     }
 }
@@ -165,7 +165,8 @@ impl Session {
     }
 
     /// Waits for a sign of change, at most for `poll`, then looks: true if there is anything that
-    /// the last load has not seen. False means "looked, and nothing is new".
+    /// the last load has not seen. False means "looked, and nothing is new"; a standby that hears
+    /// nothing from its primary cannot say that, so there it goes on until it can.
     ///
     /// # Errors
     /// The session is over.

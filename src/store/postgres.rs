@@ -97,8 +97,8 @@ pub(super) async fn migrate(
              on conflict (one) do update \
              set version = excluded.version, compatible_from = excluded.compatible_from",
         )
-        .bind(i32::try_from(SCHEMA_VERSION).unwrap_or(i32::MAX))
-        .bind(i32::try_from(COMPATIBLE_FROM).unwrap_or(i32::MAX))
+        .bind(SCHEMA_VERSION)
+        .bind(COMPATIBLE_FROM)
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await
@@ -139,32 +139,86 @@ async fn all<T>(
 /// The cursor is the oldest transaction that was still open: what it or a later one writes may
 /// not have been seen. Which of those changes *were* seen is told by their number and newest
 /// transaction, so that a long transaction does not make every look find the same changes again.
+/// A trim since then may have taken some of them away; what was trimmed before was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     cursor: String,
     seen: String,
+    trimmed_to: Option<String>,
 }
 
 async fn mark(connection: &mut PgConnection) -> Result<Mark, Error> {
     let row = sqlx::query(
         "with cut as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as xid) \
          select cut.xid::text, \
-             (select concat_ws(' ', count(*), max(change.xid)) from change where change.xid >= cut.xid) \
+             (select concat_ws(' ', count(*), max(change.xid)) from change \
+              where change.xid >= cut.xid), \
+             (select feed.trimmed_to::text from feed) \
          from cut",
     )
     .fetch_one(connection)
     .await?;
-    Ok(Mark { cursor: row.try_get(0)?, seen: row.try_get(1)? })
+    Ok(Mark { cursor: row.try_get(0)?, seen: row.try_get(1)?, trimmed_to: row.try_get(2)? })
+}
+
+/// What one look at the feed found.
+struct Look {
+    next: Mark,
+    /// What is there now from the last mark's cursor on.
+    seen: String,
+    /// Whether changes from the last mark's cursor on may be gone.
+    is_cursor_trimmed: bool,
+    is_standby: bool,
+    /// When the primary last gave a sign of life; on a primary its own.
+    beat: Option<String>,
+}
+
+/// Asks in one statement, which is one snapshot.
+async fn look(connection: &mut PgConnection, mark: &Mark) -> Result<Look, Error> {
+    let row = sqlx::query(
+        "with cut as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as xid) \
+         select cut.xid::text, \
+             (select concat_ws(' ', count(*), max(change.xid)) from change \
+              where change.xid >= cut.xid), \
+             (select concat_ws(' ', count(*), max(change.xid)) from change \
+              where change.xid >= $1::text::xid8), \
+             (select feed.trimmed_to::text from feed), \
+             coalesce((select feed.trimmed_to > $1::text::xid8 from feed), true), \
+             pg_is_in_recovery(), \
+             (select feed.beat_at::text from feed) \
+         from cut",
+    )
+    .bind(&mark.cursor)
+    .fetch_one(connection)
+    .await?;
+    Ok(Look {
+        next: Mark { cursor: row.try_get(0)?, seen: row.try_get(1)?, trimmed_to: row.try_get(3)? },
+        seen: row.try_get(2)?,
+        is_cursor_trimmed: row.try_get(4)?,
+        is_standby: row.try_get(5)?,
+        beat: row.try_get(6)?,
+    })
+}
+
+impl Look {
+    fn found_anything_since(&self, mark: &Mark) -> bool {
+        if self.seen != mark.seen {
+            return true;
+        }
+        self.is_cursor_trimmed && self.next.trimmed_to != mark.trimmed_to
+    }
 }
 
 /// Subscribed, loaded, looking.
 #[derive(Debug)]
 pub(super) struct Session {
     url: DatabaseUrl,
-    listener: PgListener,
     connection: PgConnection,
+    /// None on a standby, which cannot `LISTEN`: there the poll finds everything.
+    listener: Option<PgListener>,
     mark: Option<Mark>,
-    is_standby: bool,
+    /// The last sign of life of the primary that a look on a standby has seen.
+    beat: Option<String>,
     tended: Instant,
 }
 
@@ -173,22 +227,16 @@ impl Session {
         url: &DatabaseUrl,
         options: &PgConnectOptions,
     ) -> Result<Self, StoreError> {
-        let subscribe = async {
-            let pool =
-                PgPoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-            let mut listener = PgListener::connect_with(&pool).await?;
-            // A connection made anew behind our back would hide what was missed.
-            listener.eager_reconnect(false);
-            listener.listen(CHANNEL).await?;
-            Ok(listener)
-        };
         let mut connection = connect(url, options).await?;
         let is_standby = sqlx::query_scalar("select pg_is_in_recovery()");
         let is_standby: bool =
             within(url, LOOK_LIMIT, is_standby.fetch_one(&mut connection)).await?;
-        let listener = within(url, CONNECT_LIMIT, subscribe).await?;
-        let url = url.clone();
-        Ok(Self { url, listener, connection, mark: None, is_standby, tended: Instant::now() })
+        let listener = match is_standby {
+            true => None,
+            false => Some(within(url, CONNECT_LIMIT, subscribe(options)).await?),
+        };
+        let (url, tended) = (url.clone(), Instant::now());
+        Ok(Self { url, connection, listener, mark: None, beat: None, tended })
     }
 
     pub(super) async fn load(&mut self) -> Result<Rows, StoreError> {
@@ -198,55 +246,69 @@ impl Session {
     }
 
     pub(super) async fn changed(&mut self, poll: Duration) -> Result<bool, StoreError> {
-        // What is notified between two looks means one look.
-        match tokio::time::timeout(poll, self.listener.try_recv()).await {
+        loop {
+            self.wait_for_sign(poll).await?;
+            let Some(mark) = self.mark.clone() else { return Ok(true) };
+            let looked = look(&mut self.connection, &mark);
+            let look = within(&self.url, LOOK_LIMIT, looked).await?;
+            if look.is_standby != self.listener.is_none() {
+                // Promoted, or another server behind the same address.
+                return Err(StoreError::SessionLost { place: self.url.to_string() });
+            }
+            // Before anything is said: a busy feed needs trimming most.
+            self.tend().await?;
+            if look.found_anything_since(&mark) {
+                return Ok(true);
+            }
+            self.mark = Some(look.next);
+            // A standby that is cut off from its primary has nothing new to show, and knows nothing.
+            let is_cut_off = look.is_standby && look.beat == self.beat;
+            self.beat = look.beat;
+            if !is_cut_off {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Waits for a notification, at most for `poll`.
+    async fn wait_for_sign(&mut self, poll: Duration) -> Result<(), StoreError> {
+        let Some(listener) = &mut self.listener else {
+            tokio::time::sleep(poll).await;
+            return Ok(());
+        };
+        match tokio::time::timeout(poll, listener.try_recv()).await {
             Err(_) => {}
-            Ok(Ok(Some(_))) => while self.listener.next_buffered().is_some() {},
+            // What is notified between two looks means one look.
+            Ok(Ok(Some(_))) => while listener.next_buffered().is_some() {},
             Ok(Ok(None)) => {
                 return Err(StoreError::SessionLost { place: self.url.to_string() });
             }
             Ok(Err(error)) => return Err(StoreError::of(&self.url, error)),
         }
-        self.tend().await?;
-        self.look().await
+        Ok(())
     }
 
-    async fn look(&mut self) -> Result<bool, StoreError> {
-        let Some(mark) = self.mark.clone() else { return Ok(true) };
-        let look = async {
-            let row = sqlx::query(
-                "with cut as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as xid) \
-                 select cut.xid::text, \
-                     (select concat_ws(' ', count(*), max(change.xid)) from change \
-                      where change.xid >= cut.xid), \
-                     (select concat_ws(' ', count(*), max(change.xid)) from change \
-                      where change.xid >= $1::text::xid8), \
-                     (select feed.trimmed_to > $1::text::xid8 from feed) \
-                 from cut",
-            )
-            .bind(&mark.cursor)
-            .fetch_one(&mut self.connection)
-            .await?;
-            let next = Mark { cursor: row.try_get(0)?, seen: row.try_get(1)? };
-            let seen: String = row.try_get(2)?;
-            let is_trimmed: Option<bool> = row.try_get(3)?;
-            Ok((next, seen, is_trimmed.unwrap_or(true)))
-        };
-        let (next, seen, is_trimmed) = within(&self.url, LOOK_LIMIT, look).await?;
-        if is_trimmed || seen != mark.seen {
-            return Ok(true);
-        }
-        self.mark = Some(next);
-        Ok(false)
-    }
-
+    /// Trims the feed and gives standbys a sign of life, where this is a primary.
     async fn tend(&mut self) -> Result<(), StoreError> {
-        if self.is_standby || self.tended.elapsed() < TEND_INTERVAL {
+        if self.listener.is_none() || self.tended.elapsed() < TEND_INTERVAL {
             return Ok(());
         }
         self.tended = Instant::now();
-        let tend = sqlx::query("select certgate_tend()").execute(&mut self.connection);
-        within(&self.url, LOOK_LIMIT, tend).await?;
-        Ok(())
+        let tend = async {
+            // Said aloud, for a role whose transactions are read only by default.
+            let mut transaction = self.connection.begin_with("begin read write").await?;
+            sqlx::query("select certgate_tend()").execute(&mut *transaction).await?;
+            transaction.commit().await
+        };
+        within(&self.url, LOOK_LIMIT, tend).await
     }
+}
+
+async fn subscribe(options: &PgConnectOptions) -> Result<PgListener, Error> {
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+    let mut listener = PgListener::connect_with(&pool).await?;
+    // A connection made anew behind our back would hide what was missed.
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await?;
+    Ok(listener)
 }

@@ -1,10 +1,12 @@
 //! The store in a SQLite file.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow};
+use sqlx::error::DatabaseError;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 use sqlx::{Connection as _, Error, Row as _, SqliteConnection, SqlitePool};
 use tokio::time::Instant;
 
@@ -23,61 +25,69 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(25);
 const MAX_CONNECTIONS: u32 = 4;
 
 fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .busy_timeout(BUSY_LIMIT)
+    SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_LIMIT)
 }
 
-/// Opens the file; creates it only if that is allowed.
+/// Opens the file; creates it only if that is allowed. Otherwise it is not touched: it may be
+/// somebody else's.
 pub(super) async fn pool(
     url: &DatabaseUrl,
     path: &Path,
     open: Open,
 ) -> Result<SqlitePool, StoreError> {
-    if open == Open::Existing && !path.exists() {
-        return Err(StoreError::NoDatabaseFile { path: path.to_owned() });
+    let unusable_file = |error: std::io::Error| StoreError::UnusableFile {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    let mut options = options(path);
+    if !path.try_exists().map_err(unusable_file)? {
+        if open == Open::Existing {
+            return Err(StoreError::NoDatabaseFile { path: path.to_owned() });
+        }
+        if let Some(folder) = path.parent().filter(|folder| !folder.is_dir()) {
+            let (path, folder) = (path.to_owned(), folder.to_owned());
+            return Err(StoreError::FolderMissing { path, folder });
+        }
+        options = options.create_if_missing(true);
     }
-    if let Some(folder) = path.parent().filter(|folder| !folder.is_dir()) {
-        let reason = format!("the folder {} does not exist", folder.display());
-        return Err(StoreError::Unusable { place: url.to_string(), reason });
-    }
-    let options = options(path).create_if_missing(open == Open::Create);
     let pool = SqlitePoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
         .acquire_timeout(CONNECT_LIMIT)
         .connect_with(options);
-    within(url, CONNECT_LIMIT, pool).await.map_err(|error| unusable(url, error))
+    within(url, CONNECT_LIMIT, pool).await.map_err(|error| of_file(path, error))
 }
 
-/// A file that cannot be opened will not open by waiting.
-fn unusable(url: &DatabaseUrl, error: StoreError) -> StoreError {
-    match error {
-        StoreError::Query { source: Error::Database(source), .. } => {
-            StoreError::Unusable { place: url.to_string(), reason: source.message().to_owned() }
+/// Sorts SQLite's errors of a file that is opened (<https://www.sqlite.org/rescode.html>).
+fn of_file(path: &Path, error: StoreError) -> StoreError {
+    let StoreError::Query { place, source: Error::Database(source) } = error else { return error };
+    let reason = source.message().to_owned();
+    let path = path.to_owned();
+    match result_code(&*source) {
+        Some(SQLITE_BUSY) => StoreError::Unreachable { place, reason },
+        Some(SQLITE_CANTOPEN | SQLITE_CORRUPT | SQLITE_IOERR | SQLITE_READONLY) => {
+            StoreError::UnusableFile { path, reason }
         }
-        StoreError::Unreachable { reason, .. } => {
-            StoreError::Unusable { place: url.to_string(), reason }
-        }
-        other => other,
+        Some(SQLITE_NOTADB) => StoreError::NotADatabase { path },
+        _ => StoreError::Query { place, source: Error::Database(source) },
     }
 }
 
 /// Migrates a schema that is there, or makes one where that is allowed.
 pub(super) async fn bring_up_to_date(
     url: &DatabaseUrl,
+    path: &Path,
     pool: &SqlitePool,
     open: Open,
 ) -> Result<(), StoreError> {
     let schema = within(url, LOOK_LIMIT, async { schema(&mut *pool.acquire().await?).await })
         .await
-        .map_err(|error| unusable(url, error))?;
+        .map_err(|error| of_file(path, error))?;
     match migrate::judge(url, schema)? {
         Verdict::Usable => Ok(()),
         Verdict::Pending { from: 0 } if open == Open::Existing => {
             Err(migrate::needs_migration(url, 0))
         }
-        Verdict::Pending { .. } => migrate(url, pool).await.map(|_| ()),
+        Verdict::Pending { .. } => migrate(url, path, pool).await.map(|_| ()),
     }
 }
 
@@ -97,16 +107,23 @@ async fn schema(connection: &mut SqliteConnection) -> Result<Option<Schema>, Err
 }
 
 /// Applies what is pending, in one transaction that keeps every other writer out from its start.
-pub(super) async fn migrate(url: &DatabaseUrl, pool: &SqlitePool) -> Result<Migrated, StoreError> {
+pub(super) async fn migrate(
+    url: &DatabaseUrl,
+    path: &Path,
+    pool: &SqlitePool,
+) -> Result<Migrated, StoreError> {
     let mut connection = within(url, CONNECT_LIMIT, pool.acquire()).await?;
     let locked = async {
         let mut transaction = connection.begin_with("begin immediate").await?;
         let schema = schema(&mut transaction).await?;
         Ok((transaction, schema))
     };
-    let (mut transaction, schema) = within(url, LOAD_LIMIT, locked).await?;
+    let (mut transaction, schema) =
+        within(url, LOAD_LIMIT, locked).await.map_err(|error| of_file(path, error))?;
     let from = match migrate::judge(url, schema)? {
         Verdict::Usable => {
+            within(url, LOOK_LIMIT, transaction.rollback()).await?;
+            within(url, LOAD_LIMIT, write_ahead(&mut connection)).await?;
             let version = schema.map_or(SCHEMA_VERSION, |schema| schema.version);
             return Ok(Migrated { from: version, to: version });
         }
@@ -128,7 +145,28 @@ pub(super) async fn migrate(url: &DatabaseUrl, pool: &SqlitePool) -> Result<Migr
         transaction.commit().await
     };
     within(url, LOAD_LIMIT, apply).await?;
+    within(url, LOAD_LIMIT, write_ahead(&mut connection)).await?;
     Ok(Migrated { from, to: SCHEMA_VERSION })
+}
+
+/// Has readers and writers not wait for each other; the file remembers it.
+///
+/// SQLite does not wait by itself for whoever is in the way of this.
+async fn write_ahead(connection: &mut SqliteConnection) -> Result<(), Error> {
+    loop {
+        match sqlx::query("pragma journal_mode = wal").execute(&mut *connection).await {
+            Ok(_) => return Ok(()),
+            Err(Error::Database(error)) if result_code(&*error) == Some(SQLITE_BUSY) => {
+                tokio::time::sleep(WATCH_INTERVAL).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The primary result code, without what extends it.
+fn result_code(error: &dyn DatabaseError) -> Option<i64> {
+    error.code()?.parse::<i64>().ok().map(|code| code & 0xff)
 }
 
 /// Everything in one snapshot.
@@ -180,7 +218,9 @@ impl Session {
         let file = file(path)?;
         let options = options(path);
         let connection = SqliteConnection::connect_with(&options);
-        let connection = within(url, CONNECT_LIMIT, connection).await?;
+        let connection = within(url, CONNECT_LIMIT, connection)
+            .await
+            .map_err(|error| of_file(path, error))?;
         let (url, path) = (url.clone(), path.to_owned());
         Ok(Self { url, path, file, connection, version: 0 })
     }
@@ -223,5 +263,16 @@ async fn data_version(connection: &mut SqliteConnection) -> Result<i64, Error> {
 fn file(path: &Path) -> Result<File, StoreError> {
     std::fs::metadata(path)
         .map(|facts| File { device: facts.dev(), inode: facts.ino() })
-        .map_err(|_| StoreError::NoDatabaseFile { path: path.to_owned() })
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => StoreError::NoDatabaseFile { path: path.to_owned() },
+            _ => StoreError::UnusableFile { path: path.to_owned(), reason: error.to_string() },
+        })
 }
+
+/// SQLite's result codes.
+const SQLITE_BUSY: i64 = 5;
+const SQLITE_READONLY: i64 = 8;
+const SQLITE_IOERR: i64 = 10;
+const SQLITE_CORRUPT: i64 = 11;
+const SQLITE_CANTOPEN: i64 = 14;
+const SQLITE_NOTADB: i64 = 26;
