@@ -151,7 +151,7 @@ create table mapping (
         and issuer_key_id !~ '[\u0001-\u001f\u007f-\u009f]'),
     constraint mapping_serial_spelling check (
         serial ~ '^(0[xX])?[0-9A-Fa-f]{1,64}$'
-        or serial ~ '^[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{2}){0,20}$'
+        or serial ~ '^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){1,20}$'
         or serial ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
         or serial ~ '^[{][0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}[}]$'),
     constraint mapping_serial_octets check (
@@ -274,7 +274,7 @@ create table block (
         and issuer_key_id !~ '[\u0001-\u001f\u007f-\u009f]'),
     constraint block_serial_spelling check (
         serial ~ '^(0[xX])?[0-9A-Fa-f]{1,64}$'
-        or serial ~ '^[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{2}){0,20}$'
+        or serial ~ '^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){1,20}$'
         or serial ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
         or serial ~ '^[{][0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}[}]$'),
     constraint block_serial_octets check (

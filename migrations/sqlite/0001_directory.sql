@@ -204,7 +204,7 @@ create table mapping (
                 and length(serial) in (36, 38)
                 and trim(serial, '{}') not glob '*[^0-9A-Fa-f-]*'
             when instr(serial, ':') > 0 then
-                serial not glob '*[^0-9A-Fa-f:]*' and serial not glob ':*'
+                serial not glob '*[^0-9A-Fa-f:]*' and serial glob '[^:][^:]:*'
                 and length(replace(serial, ':', '')) = length(serial) - (length(serial) - 1) / 3
                 and serial glob substr(
                     '??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??',
@@ -389,7 +389,7 @@ create table block (
                 and length(serial) in (36, 38)
                 and trim(serial, '{}') not glob '*[^0-9A-Fa-f-]*'
             when instr(serial, ':') > 0 then
-                serial not glob '*[^0-9A-Fa-f:]*' and serial not glob ':*'
+                serial not glob '*[^0-9A-Fa-f:]*' and serial glob '[^:][^:]:*'
                 and length(replace(serial, ':', '')) = length(serial) - (length(serial) - 1) / 3
                 and serial glob substr(
                     '??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??',

@@ -218,9 +218,8 @@ impl Session {
         let file = file(path)?;
         let options = options(path);
         let connection = SqliteConnection::connect_with(&options);
-        let connection = within(url, CONNECT_LIMIT, connection)
-            .await
-            .map_err(|error| of_file(path, error))?;
+        let connection =
+            within(url, CONNECT_LIMIT, connection).await.map_err(|error| of_file(path, error))?;
         let (url, path) = (url.clone(), path.to_owned());
         Ok(Self { url, path, file, connection, version: 0 })
     }
@@ -261,12 +260,12 @@ async fn data_version(connection: &mut SqliteConnection) -> Result<i64, Error> {
 }
 
 fn file(path: &Path) -> Result<File, StoreError> {
-    std::fs::metadata(path)
-        .map(|facts| File { device: facts.dev(), inode: facts.ino() })
-        .map_err(|error| match error.kind() {
+    std::fs::metadata(path).map(|facts| File { device: facts.dev(), inode: facts.ino() }).map_err(
+        |error| match error.kind() {
             ErrorKind::NotFound => StoreError::NoDatabaseFile { path: path.to_owned() },
             _ => StoreError::UnusableFile { path: path.to_owned(), reason: error.to_string() },
-        })
+        },
+    )
 }
 
 /// SQLite's result codes.

@@ -77,7 +77,8 @@ async fn what_is_not_a_boolean_is_refused(database: &Database) {
         database.error(&format!("insert into block (serial, enabled) values ('1', {value})"));
     }
     for (name, value) in [("a", "true"), ("b", "false")] {
-        database.sql(&format!("insert into app_user (username, enabled) values ('{name}', {value})"));
+        database
+            .sql(&format!("insert into app_user (username, enabled) values ('{name}', {value})"));
     }
 }
 
@@ -97,7 +98,7 @@ const ONLY_ON_SQLITE: [&str; 7] = [
 ];
 
 /// How many rules both databases have, under the same names.
-const SHARED_RULES: usize = 71;
+const SHARED_RULES: usize = 65;
 
 async fn the_same_rules_stand_on_both_databases(database: &Database) {
     let mut names = names_in_the_schema(database);
@@ -109,7 +110,7 @@ async fn the_same_rules_stand_on_both_databases(database: &Database) {
         assert!(names.remove(*name), "{name}");
     }
     assert!(others.iter().all(|name| !names.contains(*name)));
-    assert_eq!(names.len(), SHARED_RULES, "{names:#?}");
+    assert_eq!(names.len(), SHARED_RULES, "{}", names.len());
 }
 
 /// Every constraint, unique index and rule of a trigger that has a name.
@@ -195,9 +196,8 @@ impl RuleBook {
         }
         for (table, id) in [("mapping", "username, id, serial"), ("block", "reason, id, serial")] {
             let name = format!("{table}_pkey");
-            let row = |id_value| {
-                format!("insert into {table} ({id}) values ('alice', {id_value}, '01')")
-            };
+            let row =
+                |id_value| format!("insert into {table} ({id}) values ('alice', {id_value}, '01')");
             // The shell runs the refused statements first.
             self.refuse(&name, format!("{} on conflict do nothing; {}", row(1000), row(1000)));
             self.accept(&name, row(1001));
@@ -267,9 +267,16 @@ impl RuleBook {
             for column in ["sha256", "spki_sha256"] {
                 let name = format!("{table}_{column}_hex");
                 let odd = format!("a:{}", &colons[1..]);
-                for bad in [&hex[1..], "", &format!("{hex}0"), &format!(" {}", &hex[1..]), &odd,
-                    &hex.replace('0', "g"), &format!("{colons}:"), &colons.replace(':', "-")]
-                {
+                for bad in [
+                    &hex[1..],
+                    "",
+                    &format!("{hex}0"),
+                    &format!(" {}", &hex[1..]),
+                    &odd,
+                    &hex.replace('0', "g"),
+                    &format!("{colons}:"),
+                    &colons.replace(':', "-"),
+                ] {
                     self.refuse(&name, row(table, column, bad));
                 }
                 for good in [&hex, &colons] {
@@ -302,12 +309,37 @@ impl RuleBook {
     }
 
     fn texts(&mut self, database: &Database) {
-        const MAPPING: [&str; 11] = ["issuer", "issuer_key_id", "subject", "san_email", "san_upn",
-            "san_uri", "san_dns", "common_name", "revoked_reason", "note", "created_by"];
-        const BLOCK: [&str; 11] = ["issuer", "issuer_key_id", "subject", "san_email", "san_upn",
-            "san_uri", "san_dns", "common_name", "reason", "note", "created_by"];
-        let columns = [("app_user", &["display_name", "email", "note", "created_by"][..]),
-            ("mapping", &MAPPING), ("block", &BLOCK)];
+        const MAPPING: [&str; 11] = [
+            "issuer",
+            "issuer_key_id",
+            "subject",
+            "san_email",
+            "san_upn",
+            "san_uri",
+            "san_dns",
+            "common_name",
+            "revoked_reason",
+            "note",
+            "created_by",
+        ];
+        const BLOCK: [&str; 11] = [
+            "issuer",
+            "issuer_key_id",
+            "subject",
+            "san_email",
+            "san_upn",
+            "san_uri",
+            "san_dns",
+            "common_name",
+            "reason",
+            "note",
+            "created_by",
+        ];
+        let columns = [
+            ("app_user", &["display_name", "email", "note", "created_by"][..]),
+            ("mapping", &MAPPING),
+            ("block", &BLOCK),
+        ];
         let quote = |text: &str| database.text_of(text.as_bytes());
         for (table, columns) in columns {
             for column in columns {
@@ -340,7 +372,9 @@ impl RuleBook {
                 }
             }
             let name = format!("{table}_window_order");
-            for until in ["2026-01-01T00:00:00Z", "2026-01-01T00:59:59+01:00", "2025-01-01 00:00:00Z"] {
+            for until in
+                ["2026-01-01T00:00:00Z", "2026-01-01T00:59:59+01:00", "2025-01-01 00:00:00Z"]
+            {
                 self.refuse(&name, window(table, "2026-01-01T00:00:00Z", until));
             }
             for until in ["2026-01-01T00:00:00.001Z", "2026-01-01T00:00:01-01:00"] {
@@ -350,9 +384,12 @@ impl RuleBook {
     }
 
     fn only_on_sqlite(&mut self) {
-        for (table, column) in [("app_user", "enabled"), ("app_user", "mapped_only"),
-            ("mapping", "enabled"), ("block", "enabled")]
-        {
+        for (table, column) in [
+            ("app_user", "enabled"),
+            ("app_user", "mapped_only"),
+            ("mapping", "enabled"),
+            ("block", "enabled"),
+        ] {
             let name = format!("{table}_{column}_boolean");
             self.refuse(&name, row_of(table, column, "2"));
             self.refuse(&name, row_of(table, column, "-1"));
@@ -361,7 +398,10 @@ impl RuleBook {
         for table in ["mapping", "block"] {
             let name = format!("{table}_id_fixed");
             self.refuse(&name, format!("update {table} set id = id + 10000"));
-            self.refuse(&name, format!("update or replace {table} set rowid = 1001 where id <> 1001"));
+            self.refuse(
+                &name,
+                format!("update or replace {table} set rowid = 1001 where id <> 1001"),
+            );
             self.accept(&name, format!("update {table} set id = id"));
         }
     }

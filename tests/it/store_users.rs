@@ -36,10 +36,7 @@ fn state(database: &Database) -> String {
                  || coalesce((select string_agg(group_name, '+' order by group_name)
                  from user_group where user_group.username = app_user.username), '')
              from app_user order by 1"
-                .replace(
-                    "string_agg(serial, '+' order by serial)",
-                    aggregate(database, "serial"),
-                )
+                .replace("string_agg(serial, '+' order by serial)", aggregate(database, "serial"))
                 .replace(
                     "string_agg(group_name, '+' order by group_name)",
                     aggregate(database, "group_name"),
@@ -116,7 +113,8 @@ async fn an_upsert_keeps_what_hangs_on_the_user(database: &Database) {
 async fn a_rename_that_makes_the_header_too_long_is_refused_whole(database: &Database) {
     let groups: Vec<_> = (0..32).map(|number| format!("('al', '{number:0253}')")).collect();
     database.sql("insert into app_user (username) values ('al')");
-    database.sql(&format!("insert into user_group (username, group_name) values {}", groups.join(",")));
+    database
+        .sql(&format!("insert into user_group (username, group_name) values {}", groups.join(",")));
     // 2 + 32 * 254 - 1 is 8129 bytes: 64 more do not fit, 63 do.
     let longer = |length: usize| format!("update app_user set username = '{}'", "x".repeat(length));
     let error = database.error(&longer(66));
@@ -138,7 +136,8 @@ async fn a_statement_that_fails_half_way_changes_nothing(database: &Database) {
     database.sql(PEOPLE);
     let before = state(database);
     database.error("insert into app_user (username) values ('carol'), ('BOB')");
-    database.error("insert into mapping (username, serial) values ('alice', '0d'), ('nobody', '0e')");
+    database
+        .error("insert into mapping (username, serial) values ('alice', '0d'), ('nobody', '0e')");
     database.error("update app_user set username = 'carol'");
     assert_eq!(state(database), before);
 }
@@ -146,7 +145,8 @@ async fn a_statement_that_fails_half_way_changes_nothing(database: &Database) {
 async fn insert_or_replace_never_hands_a_mapping_to_somebody_else(database: &Database) {
     database.sql(PEOPLE);
     // The same name is the same user: nothing is lost, nothing is gained.
-    database.sql("insert or replace into app_user (username, email) values ('alice', 'a@example.com')");
+    database
+        .sql("insert or replace into app_user (username, email) values ('alice', 'a@example.com')");
     assert_eq!(state(database), "alice:0a+0b:ops+staff bob:0c:ops");
     for statement in [
         "insert or replace into app_user (username) values ('ALICE')",
@@ -160,10 +160,13 @@ async fn insert_or_replace_never_hands_a_mapping_to_somebody_else(database: &Dat
     }
     let id = database.sql("select id from mapping where serial = '0c'");
     database.sql("delete from change");
-    database.sql(&format!("insert or replace into mapping (id, username, serial) values ({id}, 'alice', '0d')"));
+    database.sql(&format!(
+        "insert or replace into mapping (id, username, serial) values ({id}, 'alice', '0d')"
+    ));
     assert_eq!(state(database), "alice:0a+0b+0d:ops+staff bob::ops");
     assert_eq!(database.sql("select relation, key from change"), format!("mapping|{id}"));
-    database.sql("insert or replace into user_group (username, group_name) values ('alice', 'ops')");
+    database
+        .sql("insert or replace into user_group (username, group_name) values ('alice', 'ops')");
     assert_eq!(orphans(database), "0");
 }
 

@@ -53,11 +53,8 @@ pub(crate) use {on_both, only_on};
 
 /// Runs a test on a migrated database.
 pub(crate) fn run(which: Which, test: impl AsyncFnOnce(&Database)) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let database = Database::empty(which);
     runtime.block_on(async {
         store::migrate(&database.url()).await.unwrap();
@@ -206,7 +203,9 @@ fn administer(sql: &str) {
 
 fn psql(url: &str) -> Command {
     let mut command = Command::new("psql");
-    command.args(["-X", "-q", "-A", "-t", "-f", "-", url]).env("PGOPTIONS", "-c client_min_messages=warning");
+    command
+        .args(["-X", "-q", "-A", "-t", "-f", "-", url])
+        .env("PGOPTIONS", "-c client_min_messages=warning");
     command
 }
 
