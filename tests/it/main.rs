@@ -28,5 +28,6 @@ mod store_names;
 mod store_property;
 mod store_rows;
 mod store_session;
+mod store_standby;
 mod store_users;
 mod support;

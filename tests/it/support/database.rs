@@ -77,13 +77,19 @@ impl Database {
     /// `database.url`.
     pub(crate) fn url_text(&self) -> String {
         match self.which {
-            Which::Postgres => {
-                let admin = admin_url();
-                let (server, _) = admin.rsplit_once('/').unwrap();
-                format!("{server}/{}", self.name)
-            }
+            Which::Postgres => self.on_server(&admin_url()),
             Which::Sqlite => format!("sqlite://{}", self.file().display()),
         }
+    }
+
+    /// This database on the standby.
+    pub(crate) fn standby_url(&self) -> DatabaseUrl {
+        DatabaseUrl::parse(&self.on_server(&standby_url())).unwrap()
+    }
+
+    fn on_server(&self, admin_url: &str) -> String {
+        let (server, _) = admin_url.rsplit_once('/').unwrap();
+        format!("{server}/{}", self.name)
     }
 
     pub(crate) fn url(&self) -> DatabaseUrl {
@@ -191,9 +197,18 @@ impl Drop for Database {
 
 /// The server's own database, for a superuser.
 pub(crate) fn admin_url() -> String {
-    std::env::var_os("CERTGATE_TEST_POSTGRES")
+    from_tests_run("CERTGATE_TEST_POSTGRES")
+}
+
+/// The same on a standby of that server.
+pub(crate) fn standby_url() -> String {
+    from_tests_run("CERTGATE_TEST_POSTGRES_STANDBY")
+}
+
+fn from_tests_run(variable: &str) -> String {
+    std::env::var_os(variable)
         .and_then(|url| url.into_string().ok())
-        .expect("CERTGATE_TEST_POSTGRES is not set: run the tests by `tests/run`")
+        .unwrap_or_else(|| panic!("{variable} is not set: run the tests by `tests/run`"))
 }
 
 fn administer(sql: &str) {
