@@ -26,7 +26,7 @@ use crate::http::ops;
 use crate::metrics::Metrics;
 use crate::pki::UnixTime;
 use crate::reason::CODES;
-use crate::store::{self, DatabaseUrl, Open, Store, StoreError};
+use crate::store::{DatabaseUrl, Open, Store, StoreError};
 use crate::sync::{Follower, Replica};
 
 /// Longer than nginx keeps its upstream connections (60 s), so that it is nginx who closes them.
@@ -101,14 +101,14 @@ async fn open_store(config: &Config, migration: Migration) -> anyhow::Result<Opt
     let url = &database_url(config)?;
     let opened = match migration {
         Migration::AsNeeded => Store::open(url, Open::Create).await,
-        Migration::First => match store::migrate(url).await {
+        Migration::First => match Store::migrate(url).await {
             Ok(_) => Store::open(url, Open::Create).await,
             Err(error) => Err(error),
         },
     };
     match opened {
         Ok(store) => Ok(Some(store)),
-        Err(error) if error.is_unreachable() && config.directory.wait_for_database => {
+        Err(error) if error.is_retryable() && config.directory.wait_for_database => {
             tracing::warn!(%error, "starting without the database; answering 503 until it is there");
             Ok(None)
         }

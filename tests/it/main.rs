@@ -23,4 +23,5 @@ mod nginx_upstream;
 mod nginx_values;
 mod pki_nginx_dn;
 mod service_start;
+mod store_contract;
 mod support;
