@@ -13,6 +13,7 @@ mod config_cli;
 mod config_listeners;
 mod config_load;
 mod documents;
+mod nginx_databases;
 mod nginx_demo;
 mod nginx_files;
 mod nginx_hostile;
