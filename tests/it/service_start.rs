@@ -242,7 +242,7 @@ fn a_denial_is_one_line_with_what_helps_and_nothing_raw() {
         .write_all(
             b"GET /auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-ID: abc-123\r\n\
               X-Real-IP: 192.0.2.7\r\nX-Original-Host: app.example.com\r\n\
-              X-SSL-Client-Verify: FAILED:\x7f\r\n\r\n",
+              X-SSL-Client-Verify: SUCCESS\r\nX-SSL-Client-Verify: SUCCESS\r\n\r\n",
         )
         .unwrap();
     let mut answer = String::new();
