@@ -31,7 +31,8 @@ impl Dialect {
     pub(super) fn nothing(self) -> &'static [u8] {
         match self {
             Self::Apache => apache::NOTHING,
-            Self::Caddy | Self::Haproxy | Self::Nginx | Self::Rfc9440 | Self::Traefik => b"",
+            Self::Caddy => caddy::NOTHING,
+            Self::Haproxy | Self::Nginx | Self::Rfc9440 | Self::Traefik => b"",
         }
     }
 
