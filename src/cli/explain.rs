@@ -13,7 +13,7 @@ use super::output::{Printer, Table};
 use crate::app;
 use crate::config::Config;
 use crate::decide::{self, Allow, Decision, Options, Question, View};
-use crate::directory::{Considered, Directory};
+use crate::directory::{Considered, Directory, Rows};
 use crate::proxy::{Presented, Shown};
 use crate::store::Store;
 
@@ -62,7 +62,7 @@ pub(super) async fn run(
     if let Err(error) = &options {
         anyhow::bail!("--{error}; write group:NAME or user:NAME");
     }
-    let rows = store.load().await?;
+    let rows = Rows::from(store.load().await?);
     let separator = config.output.group_separator.as_str().chars().next().unwrap_or(',');
     let directory = Directory::build(&rows, separator);
     let policy = app::gate::policy(config);
