@@ -12,6 +12,8 @@ mod config_checks;
 mod config_cli;
 mod config_listeners;
 mod config_load;
+mod dialect_behind;
+mod dialect_caddy;
 mod documents;
 mod nginx_demo;
 mod nginx_files;
