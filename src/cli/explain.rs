@@ -26,13 +26,13 @@ Examples:
   certgate explain --cert alice.pem
   certgate explain --cert alice.pem --require group:ops
   certgate explain --cert alice.pem --json")]
-pub struct Explain {
+pub(super) struct Explain {
     /// The certificate, PEM or DER
     #[arg(long, value_name = "FILE")]
-    pub cert: PathBuf,
+    pub(super) cert: PathBuf,
     /// As if the location asked for this: group:NAME or user:NAME (repeat: any of)
     #[arg(long, value_name = "WHAT")]
-    pub require: Vec<String>,
+    pub(super) require: Vec<String>,
 }
 
 /// What `--json` prints.

@@ -92,7 +92,6 @@ pub fn configure(config: &mut web::ServiceConfig, gate: Arc<Gate>) {
     config.default_service(web::to(answer));
 }
 
-#[expect(clippy::unused_async, reason = "actix handlers are asynchronous")]
 async fn answer(request: HttpRequest) -> HttpResponse {
     if request.path() != "/auth" {
         return refusal(StatusCode::NOT_FOUND);

@@ -166,6 +166,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether what was asked for is not there, which is an answer and no failure.
+    pub const fn is_missing(&self) -> bool {
+        matches!(self, Self::NotFound { .. } | Self::NoSuchUser { .. })
+    }
+
     /// Whether the same call may succeed later, without anybody changing anything by hand.
     pub const fn is_retryable(&self) -> bool {
         matches!(

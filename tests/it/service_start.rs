@@ -151,7 +151,7 @@ fn a_schema_of_a_newer_program_is_refused() {
     let newer = "update certgate_schema set version = 1000, compatible_from = 1000";
     let shell = Command::new("sqlite3").arg(start.path("certgate.db")).arg(newer).status();
     assert!(shell.unwrap().success());
-    assert_says(&start.refusal(), &["1000", "update certgate"]);
+    assert_says(&start.refusal(), &["1000", "upgrade certgate"]);
 }
 
 #[test]

@@ -75,6 +75,25 @@ pub struct PatternText {
 }
 
 impl PatternText {
+    /// The same columns as a row would hold them, to be read before they are written.
+    #[must_use]
+    pub fn row(&self) -> PatternRow {
+        let bytes = |text: &Option<String>| text.as_ref().map(|text| text.clone().into_bytes());
+        PatternRow {
+            sha256: bytes(&self.sha256),
+            spki_sha256: bytes(&self.spki_sha256),
+            issuer: bytes(&self.issuer),
+            issuer_key_id: bytes(&self.issuer_key_id),
+            serial: bytes(&self.serial),
+            subject: bytes(&self.subject),
+            san_email: bytes(&self.san_email),
+            san_upn: bytes(&self.san_upn),
+            san_uri: bytes(&self.san_uri),
+            san_dns: bytes(&self.san_dns),
+            common_name: bytes(&self.common_name),
+        }
+    }
+
     fn shown(row: PatternRow) -> Self {
         let text = |bytes: Option<Vec<u8>>| bytes.map(shown);
         Self {

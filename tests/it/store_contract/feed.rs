@@ -298,12 +298,12 @@ async fn a_role_with_rights_on_the_tables_alone_writes_and_follows() {
     let database = Database::migrated(Kind::Postgres).await;
     let role = format!("{}_role", database.name());
     database.sql(&format!(
-        "create role {role} login;
+        "create role {role} login password 'throw-away';
          grant insert, update, delete, select on app_user, user_group, mapping, block to {role};
          grant select on change, feed, certgate_schema to {role};
          set role {role}; {ALICE}"
     ));
-    let url = database.url_with("postgres://postgres", &format!("postgres://{role}"));
+    let url = database.url_as(&role, "throw-away");
     let store = certgate::store::Store::open(&url, certgate::store::Open::Existing).await.unwrap();
     let mut session = Session::start(&store).await.unwrap();
     assert_eq!(session.load().await.unwrap().mappings.len(), 1);

@@ -113,8 +113,20 @@ async fn a_server_that_does_not_answer_is_worth_another_try() {
 #[tokio::test]
 async fn an_unknown_role_is_refused_for_good() {
     let database = Database::empty(Kind::Postgres);
-    let url = database.url_with("postgres://postgres", "postgres://nobody_such");
+    let url = database.url_as("nobody_such", "password");
     let error = Store::open(&url, Open::Existing).await.unwrap_err();
     assert!(matches!(error, StoreError::WrongPassword { .. }), "{error}");
     assert!(!error.is_retryable());
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_for_good_and_never_shown() {
+    let database = Database::empty(Kind::Postgres);
+    let role = format!("{}_guarded", database.name());
+    database.sql(&format!("create role {role} login password 'the right one'"));
+    let error = Store::open(&database.url_as(&role, "hunter2"), Open::Existing).await.unwrap_err();
+    assert!(matches!(error, StoreError::WrongPassword { .. }), "{error}");
+    assert!(!error.is_retryable());
+    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+    database.sql(&format!("drop role {role}"));
 }

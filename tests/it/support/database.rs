@@ -50,8 +50,14 @@ impl Database {
 
     /// The URL with one text in it replaced.
     pub(crate) fn url_with(&self, from: &str, to: &str) -> DatabaseUrl {
-        assert!(self.url.contains(from), "{} has no {from}", self.url);
+        assert!(self.url.contains(from), "the URL has no {from}");
         DatabaseUrl::parse(&self.url.replace(from, to)).unwrap()
+    }
+
+    /// The URL for another role of the same server.
+    pub(crate) fn url_as(&self, role: &str, password: &str) -> DatabaseUrl {
+        let (_, place) = self.url.split_once('@').unwrap();
+        DatabaseUrl::parse(&format!("postgres://{role}:{password}@{place}")).unwrap()
     }
 
     pub(crate) fn name(&self) -> &str {
