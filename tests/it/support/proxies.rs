@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -76,6 +77,7 @@ impl Proxied {
         let folder = workshop.folder().to_owned();
         let secret = folder.join("proxy-secret");
         fs::write(&secret, SECRET).unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
         let certgate = Certgate::start_with(&format!(
             "proxy.dialect = \"{dialect}\"\nproxy.secret_file = \"{}\"\n",
             secret.display()
