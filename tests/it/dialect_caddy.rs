@@ -1,7 +1,11 @@
 //! Caddy, which asks by itself and hands certgate's refusal to its client.
 
 use crate::support::pki::Issued;
-use crate::support::proxies::{Proxied, SECRET};
+use crate::support::proxies::{APP, OTHER, Proxied, SECRET};
+
+fn get(proxied: &Proxied, certificate: Option<&Issued>, target: &str, more: &[&str]) -> String {
+    proxied.curl(certificate, APP, target, more)
+}
 
 fn body(answer: &str) -> &str {
     answer.split_once("\n\n").map_or("", |(_, body)| body)
@@ -23,20 +27,20 @@ fn alice_gets_through_and_the_application_sees_her_with_her_groups() {
     let proxied = Proxied::caddy();
     let post = ["--data", "a body of her own"];
     for more in [&[][..], &["--http1.1"], &post] {
-        let answer = proxied.curl(Some(&proxied.alice), "/page?x=1", more);
+        let answer = get(&proxied, Some(&proxied.alice), "/page?x=1", more);
         assert_eq!(status(&answer), "200", "{answer}");
         assert_eq!(all_seen(&answer, "X-Remote-User"), ["alice"], "{answer}");
         assert_eq!(all_seen(&answer, "X-Remote-Groups"), ["ops,staff"], "{answer}");
         assert!(body(&answer).contains(" /page?x=1 HTTP/1.1"), "{answer}");
     }
-    let answer = proxied.curl(Some(&proxied.alice), "/", &post);
+    let answer = get(&proxied, Some(&proxied.alice), "/", &post);
     assert!(body(&answer).contains("body: 17 bytes"), "{answer}");
 }
 
 #[test]
 fn a_refused_person_gets_one_line_with_the_code_and_the_request_id() {
     let proxied = Proxied::caddy();
-    let answer = proxied.curl(Some(&proxied.bob), "/", &["--header", "X-Request-ID: forged"]);
+    let answer = get(&proxied, Some(&proxied.bob), "/", &["--header", "X-Request-ID: forged"]);
     assert_eq!(status(&answer), "401", "{answer}");
     let lower = answer.to_lowercase();
     assert!(lower.contains("\ncontent-type: text/plain; charset=utf-8\n"), "{answer}");
@@ -50,12 +54,23 @@ fn a_refused_person_gets_one_line_with_the_code_and_the_request_id() {
 fn no_handshake_without_a_verified_certificate() {
     let proxied = Proxied::caddy();
     for certificate in [None, Some(&proxied.mallory)] {
-        assert_eq!(proxied.curl(certificate, "/", &[]), "");
+        assert_eq!(get(&proxied, certificate, "/", &[]), "");
     }
-    // Nor for another name's handshake and this host.
-    let host = format!("Host: other.example.com:{}", proxied.front.port());
-    let answer = proxied.curl(Some(&proxied.alice), "/", &["--header", &host]);
-    assert_eq!(proxied.application.requests(), 0, "{answer}");
+}
+
+#[test]
+fn the_handshake_of_an_open_site_opens_no_other() {
+    let proxied = Proxied::caddy();
+    let open = proxied.curl(None, OTHER, "/", &[]);
+    assert_eq!((status(&open), body(&open)), ("200", "open"));
+    let host = format!("Host: {APP}:{}", proxied.front.port());
+    for certificate in [None, Some(&proxied.alice)] {
+        for version in ["--http1.1", "--http2"] {
+            let answer = proxied.curl(certificate, OTHER, "/", &["--header", &host, version]);
+            assert_eq!(status(&answer), "421", "{answer}");
+        }
+    }
+    assert_eq!(proxied.application.requests(), 0);
 }
 
 fn forged(victim: &Issued) -> Vec<String> {
@@ -80,10 +95,10 @@ fn what_a_client_sends_itself_counts_for_nothing() {
     let proxied = Proxied::caddy();
     let forged = forged(&proxied.alice);
     let forged: Vec<_> = forged.iter().map(String::as_str).collect();
-    let answer = proxied.curl(Some(&proxied.bob), "/", &forged);
+    let answer = get(&proxied, Some(&proxied.bob), "/", &forged);
     assert_eq!(status(&answer), "401", "{answer}");
     assert_eq!(proxied.application.requests(), 0);
-    let answer = proxied.curl(Some(&proxied.alice), "/", &forged);
+    let answer = get(&proxied, Some(&proxied.alice), "/", &forged);
     assert_eq!(status(&answer), "200", "{answer}");
     assert_eq!(all_seen(&answer, "X-Remote-User"), ["alice"], "{answer}");
     assert!(!answer.contains("forged"), "{answer}");
@@ -93,9 +108,9 @@ fn what_a_client_sends_itself_counts_for_nothing() {
 fn a_client_cannot_choose_options_by_its_own_query() {
     let proxied = Proxied::caddy();
     for query in ["certificate=optional", "require=user:bob", "require=group:nobody", "x"] {
-        let answer = proxied.curl(Some(&proxied.alice), &format!("/?{query}"), &[]);
+        let answer = get(&proxied, Some(&proxied.alice), &format!("/?{query}"), &[]);
         assert_eq!(status(&answer), "200", "{query}: {answer}");
-        let answer = proxied.curl(Some(&proxied.bob), &format!("/?{query}"), &[]);
+        let answer = get(&proxied, Some(&proxied.bob), &format!("/?{query}"), &[]);
         assert_eq!(status(&answer), "401", "{query}: {answer}");
     }
 }

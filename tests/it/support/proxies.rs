@@ -19,6 +19,11 @@ use super::pki::{Issued, Issuer, Leaf};
 /// What the proxies show certgate.
 pub(crate) const SECRET: &str = "a-secret-of-the-tests-0123456789";
 
+/// The name of the shipped sites.
+pub(crate) const APP: &str = "app.example.com";
+/// The name of a site beside it that asks for no certificate.
+pub(crate) const OTHER: &str = "other.example.com";
+
 /// A terminator in front of an nginx that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Terminator {
@@ -214,7 +219,14 @@ impl Proxied {
             ],
         );
         let file = folder.join("Caddyfile");
-        fs::write(&file, format!("{{\n\tadmin off\n\tauto_https off\n}}\n{site}")).unwrap();
+        // A second site that asks for no certificate: a way round the first one, were Caddy lax.
+        let port = self.front.port();
+        let other = format!(
+            "https://{OTHER}:{port} {{\n\t{tls}\n\t}}\n\trespond \"open\"\n}}\n",
+            tls = tls
+        );
+        let head = "{\n\tadmin off\n\tauto_https off\n}\n";
+        fs::write(&file, format!("{head}{other}{site}")).unwrap();
         let command = |verb: &str| {
             let mut command = Command::new(program("caddy"));
             command.env("CERTGATE_SECRET", SECRET).env("HOME", folder).env("XDG_DATA_HOME", folder);
@@ -257,19 +269,25 @@ impl Proxied {
         caller.connect().and_then(|mut session| session.get(target, headers)).ok()
     }
 
-    /// One request to `https://<name>` by curl, which can name a host and follow its handshake:
+    /// One request to `https://<host>` by curl, which can name a host and follow its handshake:
     /// status, headers and body as text; empty where the handshake fails.
-    pub(crate) fn curl(&self, certificate: Option<&Issued>, url: &str, more: &[&str]) -> String {
+    pub(crate) fn curl(
+        &self,
+        certificate: Option<&Issued>,
+        host: &str,
+        target: &str,
+        more: &[&str],
+    ) -> String {
         let port = self.front.port();
         let mut command = Command::new(program("curl"));
         command.args(["--silent", "--include", "--insecure", "--max-time", "10", "--noproxy", "*"]);
-        for name in ["app.example.com", "other.example.com"] {
+        for name in [APP, OTHER] {
             command.args(["--resolve", &format!("{name}:{port}:127.0.0.1")]);
         }
         if let Some(issued) = certificate {
             command.args(["--cert", path(&issued.pem), "--key", path(&issued.key)]);
         }
-        command.args(more).arg(format!("https://app.example.com:{port}{url}"));
+        command.args(more).arg(format!("https://{host}:{port}{target}"));
         let output = command.output().unwrap();
         String::from_utf8_lossy(&output.stdout).replace('\r', "")
     }
