@@ -97,7 +97,24 @@ fn encode(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
 
 #[cfg(test)]
 mod tests {
-    use super::encode;
+    use actix_web::HttpResponse;
+    use actix_web::body::MessageBody as _;
+    use actix_web::http::StatusCode;
+
+    use super::{encode, write_refusal};
+
+    #[test]
+    fn a_refusal_is_one_line_and_keeps_its_status() {
+        for (id, line) in [
+            ("4711-a", "certgate: unmapped (request 4711-a)\n"),
+            ("", "certgate: unmapped (request -)\n"),
+        ] {
+            let mut response = HttpResponse::new(StatusCode::UNAUTHORIZED);
+            write_refusal("unmapped", id, &mut response);
+            assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+            assert_eq!(response.into_body().try_into_bytes().unwrap(), line);
+        }
+    }
 
     #[test]
     fn text_for_people_is_percent_encoded_utf8() {

@@ -14,6 +14,7 @@ mod config_listeners;
 mod config_load;
 mod dialect_behind;
 mod dialect_caddy;
+mod dialect_refusal;
 mod documents;
 mod nginx_demo;
 mod nginx_files;
