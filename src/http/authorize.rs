@@ -14,7 +14,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use ipnet::IpNet;
 use subtle::ConstantTimeEq as _;
 
-use super::output::Output;
+use super::output::{self, Output};
 use crate::decide::{self, Allow, Decision, Options, Policy, Question, View};
 
 use crate::metrics::{DecisionRecorder, Metrics};
@@ -143,7 +143,10 @@ impl Worker {
             },
         };
         let decision = decide::decide(question, &view);
-        let response = respond(&gate.output, &decision);
+        let mut response = respond(&gate.output, &decision);
+        if !matches!(decision, Decision::Allow(_)) && output::is_copied(headers) {
+            output::write_refusal(decision.code(), request_id(headers), &mut response);
+        }
         self.recorder.record(decision.code_number(), started.elapsed());
         report(&decision, seen.as_ref(), headers);
         response
