@@ -16,7 +16,7 @@ use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::config::{Config, Environment, Loaded, Role};
@@ -26,7 +26,7 @@ use crate::http::ops;
 use crate::metrics::Metrics;
 use crate::pki::UnixTime;
 use crate::reason::CODES;
-use crate::store::{self, DatabaseUrl, Open, Store, StoreError};
+use crate::store::{DatabaseUrl, Open, Store, StoreError};
 use crate::sync::{Follower, Replica};
 
 /// Longer than nginx keeps its upstream connections (60 s), so that it is nginx who closes them.
@@ -101,14 +101,14 @@ async fn open_store(config: &Config, migration: Migration) -> anyhow::Result<Opt
     let url = &database_url(config)?;
     let opened = match migration {
         Migration::AsNeeded => Store::open(url, Open::Create).await,
-        Migration::First => match store::migrate(url).await {
+        Migration::First => match Store::migrate(url).await {
             Ok(_) => Store::open(url, Open::Create).await,
             Err(error) => Err(error),
         },
     };
     match opened {
         Ok(store) => Ok(Some(store)),
-        Err(error) if error.is_unreachable() && config.directory.wait_for_database => {
+        Err(error) if error.is_retryable() && config.directory.wait_for_database => {
             tracing::warn!(%error, "starting without the database; answering 503 until it is there");
             Ok(None)
         }
@@ -118,6 +118,8 @@ async fn open_store(config: &Config, migration: Migration) -> anyhow::Result<Opt
 
 /// Serves on every listener until a signal, then drains.
 async fn run(listeners: Listeners, gate: &Arc<Gate>) -> anyhow::Result<()> {
+    // Before anybody is told that we are there: a signal that comes at once must find its ear.
+    let signals = Signals::listen()?;
     let mut handles = Vec::new();
     let mut servers = JoinSet::new();
     let mut files = Vec::new();
@@ -140,7 +142,7 @@ async fn run(listeners: Listeners, gate: &Arc<Gate>) -> anyhow::Result<()> {
         servers.spawn(server);
     }
     tell_manager(NotifyState::Ready);
-    let ended = wait_for_end(&mut servers).await;
+    let ended = wait_for_end(signals, &mut servers).await;
     tell_manager(NotifyState::Stopping);
     // A unix socket's file goes first: who comes now is told at once that nobody is there.
     drop(files);
@@ -172,13 +174,29 @@ where
     Ok(server.run())
 }
 
+/// The signals that end the service.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+        })
+    }
+}
+
 /// Waits for SIGTERM or SIGINT, or for a server to end by itself, which is a failure.
-async fn wait_for_end(servers: &mut JoinSet<io::Result<()>>) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+async fn wait_for_end(
+    mut signals: Signals,
+    servers: &mut JoinSet<io::Result<()>>,
+) -> anyhow::Result<()> {
     let name = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+        _ = signals.terminate.recv() => "SIGTERM",
+        _ = signals.interrupt.recv() => "SIGINT",
         ended = servers.join_next() => {
             let why = match ended {
                 Some(Ok(Err(error))) => error.to_string(),

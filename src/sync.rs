@@ -13,7 +13,7 @@ use std::time::Duration;
 use replica::Asked;
 pub use replica::Replica;
 
-use crate::directory::{Directory, Relation, Severity};
+use crate::directory::{Directory, Relation, Rows, Severity};
 use crate::metrics::{DirectoryRows, Metrics, SyncState};
 use crate::pki::UnixTime;
 use crate::store::{DatabaseUrl, Open, Session, Store, StoreError};
@@ -99,12 +99,12 @@ impl Follower {
 
     async fn load(&self, session: &mut Session) -> Result<(), StoreError> {
         let asked = Asked::new((self.now)());
-        let rows = session.load().await?;
+        let rows = Rows::from(session.load().await?);
         let separator = self.group_separator;
         // A million rows take seconds to index: not on a thread that answers.
-        let directory = tokio::task::spawn_blocking(move || Directory::build(&rows, separator))
-            .await
-            .map_err(|_| StoreError::Interrupted)?;
+        let build = tokio::task::spawn_blocking(move || Directory::build(&rows, separator));
+        // Only a runtime that is ending cancels it; then nobody follows any more.
+        let Ok(directory) = build.await else { return std::future::pending().await };
         self.show(&directory);
         self.replica.publish(directory, asked);
         if self.replica.set_trouble(None) {

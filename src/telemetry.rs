@@ -32,6 +32,10 @@ pub enum TelemetryError {
     Filter(#[from] tracing_subscriber::filter::ParseError),
 }
 
+/// What the HTTP library says of its own threads at every start is no news to an operator; the
+/// filter that the operator wrote comes after this and can ask for it.
+const QUIET: &str = "actix_server=warn";
+
 /// Whether `log.filter` can be used.
 pub fn check_filter(text: &str) -> Result<(), TelemetryError> {
     EnvFilter::builder().parse(text)?;
@@ -48,7 +52,7 @@ pub fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder().parse(filter)?;
+    let filter = EnvFilter::builder().parse(format!("{QUIET},{filter}"))?;
     let registry = tracing_subscriber::registry().with(filter);
     let writer = OneLine { inner: writer, format };
     // No colours in either format: an escape sequence in a log is an attack, never ours.

@@ -13,11 +13,6 @@ begin
         raise exception 'certgate needs PostgreSQL 15 or newer, and this is %',
             current_setting('server_version');
     end if;
-    -- Elsewhere a character is not what the checks below take it for.
-    if current_setting('server_encoding') <> 'UTF8' then
-        raise exception 'certgate needs a database with encoding UTF8, and this one has %: %',
-            current_setting('server_encoding'), 'createdb --encoding=UTF8 --template=template0';
-    end if;
 end
 $$;
 

@@ -75,10 +75,13 @@ declare
     keys text[];
 begin
     case tg_op
-        when 'INSERT' then keys := array(select username || ',' || group_name from new_row limit 10001);
+        when 'INSERT' then keys := array(
+            select username || ',' || group_name from new_row limit 10001);
         when 'UPDATE' then keys := array(
-            select username || ',' || group_name from old_row union all select username || ',' || group_name from new_row limit 10001);
-        when 'DELETE' then keys := array(select username || ',' || group_name from old_row limit 10001);
+            select username || ',' || group_name from old_row
+            union all select username || ',' || group_name from new_row limit 10001);
+        when 'DELETE' then keys := array(
+            select username || ',' || group_name from old_row limit 10001);
         else keys := array[''];
     end case;
     perform certgate_note('user_group', keys);

@@ -12,7 +12,7 @@ use crate::http::authorize::{Gate, Trust};
 use crate::http::output::Output;
 use crate::metrics::Metrics;
 use crate::pki::SlashForm;
-use crate::proxy::{HeaderNames, Reader, Source};
+use crate::proxy::{Dialect, HeaderNames, Reader, Source};
 use crate::sync::Replica;
 
 /// Builds the gate.
@@ -44,9 +44,12 @@ pub fn reader(config: &Config) -> Reader {
     let names = &config.proxy.headers;
     let text = |name: &Option<config::HeaderName>| name.as_ref().map(|name| name.as_str().into());
     Reader {
+        dialect: dialect(config.proxy.dialect),
         names: HeaderNames {
             verify: text(&names.verify),
+            used: text(&names.used),
             certificate: text(&names.certificate),
+            chain: text(&names.chain),
             serial: text(&names.serial),
             subject: text(&names.subject),
             issuer: text(&names.issuer),
@@ -56,6 +59,22 @@ pub fn reader(config: &Config) -> Reader {
             config::Source::Headers => Source::Headers,
         },
         slash_form: if config.proxy.legacy_dn { SlashForm::Accept } else { SlashForm::Refuse },
+    }
+}
+
+/// The manner of speaking behind a dialect's name; the `django-*` ones are nginx's values under
+/// other header names.
+fn dialect(name: config::Dialect) -> Dialect {
+    match name {
+        config::Dialect::Apache => Dialect::Apache,
+        config::Dialect::Caddy => Dialect::Caddy,
+        config::Dialect::Haproxy => Dialect::Haproxy,
+        config::Dialect::Nginx
+        | config::Dialect::DjangoX509
+        | config::Dialect::DjangoTlsCertificateAuth
+        | config::Dialect::DjangoSslAuth => Dialect::Nginx,
+        config::Dialect::Rfc9440 => Dialect::Rfc9440,
+        config::Dialect::Traefik => Dialect::Traefik,
     }
 }
 

@@ -13,7 +13,7 @@ use super::output::{Printer, Table};
 use crate::app;
 use crate::config::Config;
 use crate::decide::{self, Allow, Decision, Options, Question, View};
-use crate::directory::{Considered, Directory};
+use crate::directory::{Considered, Directory, Rows};
 use crate::proxy::{Presented, Shown};
 use crate::store::Store;
 
@@ -26,13 +26,13 @@ Examples:
   certgate explain --cert alice.pem
   certgate explain --cert alice.pem --require group:ops
   certgate explain --cert alice.pem --json")]
-pub struct Explain {
+pub(super) struct Explain {
     /// The certificate, PEM or DER
     #[arg(long, value_name = "FILE")]
-    pub cert: PathBuf,
+    pub(super) cert: PathBuf,
     /// As if the location asked for this: group:NAME or user:NAME (repeat: any of)
     #[arg(long, value_name = "WHAT")]
-    pub require: Vec<String>,
+    pub(super) require: Vec<String>,
 }
 
 /// What `--json` prints.
@@ -62,7 +62,7 @@ pub(super) async fn run(
     if let Err(error) = &options {
         anyhow::bail!("--{error}; write group:NAME or user:NAME");
     }
-    let rows = store.load().await?;
+    let rows = Rows::from(store.load().await?);
     let separator = config.output.group_separator.as_str().chars().next().unwrap_or(',');
     let directory = Directory::build(&rows, separator);
     let policy = app::gate::policy(config);

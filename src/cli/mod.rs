@@ -2,12 +2,19 @@
 //!
 //! Exit codes: 0 yes, 1 no (denied, not found, check failed), 2 error.
 
+mod block;
+mod certificate;
 pub mod config;
 pub mod demo;
 mod explain;
 mod facts;
+mod group;
 pub mod healthcheck;
+mod mapping;
 mod output;
+mod pattern;
+mod user;
+mod window;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -15,10 +22,16 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::certificate::CertificateCommand;
+use self::output::Printer;
+
 use crate::app::{self, Migration};
 use crate::config::{Config, Environment, Loaded, environment};
+use crate::store::{DatabaseUrl, Open, Store, StoreError};
 use crate::telemetry;
 
+/// Exit code: no.
+const NO: u8 = 1;
 /// Exit code: an error.
 const ERROR: u8 = 2;
 
@@ -51,7 +64,31 @@ Exit codes: 0 yes, 1 no (denied, not found, check failed), 2 error.";
 enum Command {
     /// Answer nginx until told to stop
     Serve(Serve),
-    /// Check, show or explain the configuration
+    /// See it work: throw-away certificates, nginx, real requests
+    Demo(demo::Demo),
+    /// Bring the database's schema up to date, creating what is not there
+    #[command(after_help = "\
+Example:
+  CERTGATE_DATABASE__URL=postgres://certgate@db.example.com/certgate certgate migrate")]
+    Migrate,
+    /// People and machines
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Who is in which group
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    /// Which certificates belong to a user
+    #[command(subcommand)]
+    Mapping(mapping::MappingCommand),
+    /// Which certificates are kept out
+    #[command(subcommand)]
+    Block(block::BlockCommand),
+    /// One certificate, from its file
+    #[command(subcommand)]
+    Certificate(certificate::CertificateCommand),
+    /// Say who a certificate is, and why
+    Explain(explain::Explain),
+    /// Check or show the configuration
     Config(config::ConfigArgs),
     /// Ask the running server whether it can decide
     Healthcheck(healthcheck::HealthcheckArgs),
@@ -70,6 +107,11 @@ struct Serve {
     migrate: bool,
 }
 
+/// Something that was asked for and is not there: exit code 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Missing(String);
+
 /// The whole program: reads the command line, does it, tells how it went.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -79,23 +121,76 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("{error:#}"));
-            ExitCode::from(ERROR)
+            ExitCode::from(if is_missing(&error) { NO } else { ERROR })
         }
     }
 }
 
+fn is_missing(error: &anyhow::Error) -> bool {
+    let of_store = error.downcast_ref::<StoreError>();
+    of_store.is_some_and(StoreError::is_missing) || error.is::<Missing>()
+}
+
 fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
     let load = || Config::load(cli.config.as_deref(), env);
-    let (out, err) = (&mut io::stdout().lock(), &mut io::stderr());
+    let (out, err) = (&mut io::stdout(), &mut io::stderr());
     match &cli.command {
         Command::Serve(serve) => run_server(load()?, *serve, env),
+        Command::Demo(demo) => runtime()?.block_on(demo::run(demo)),
         Command::Config(args) => Ok(ExitCode::from(config::run(args, cli.json, load, out, err)?)),
         Command::Healthcheck(args) => {
             let ops = load()?.config.ops.listen;
-            let runtime = runtime()?;
-            Ok(ExitCode::from(runtime.block_on(healthcheck::run(args, &ops, out, err))?))
+            Ok(ExitCode::from(runtime()?.block_on(healthcheck::run(args, &ops, out, err))?))
+        }
+        Command::Certificate(CertificateCommand::Show { file }) => {
+            certificate::show(file, &mut Printer::new(out, cli.json))
+        }
+        command => {
+            let config = load()?.config;
+            let printer = &mut Printer::new(out, cli.json);
+            // The database knows who is connected; this is who says to be at the keyboard.
+            let actor = env.get("USER").filter(|name| !name.is_empty()).cloned();
+            runtime()?.block_on(run_on_store(command, &config, actor, printer))
         }
     }
+}
+
+/// The commands that work on the database.
+async fn run_on_store(
+    command: &Command,
+    config: &Config,
+    actor: Option<String>,
+    printer: &mut Printer<'_>,
+) -> anyhow::Result<ExitCode> {
+    let url = app::database_url(config)?;
+    if matches!(command, Command::Migrate) {
+        return migrate(&url, printer).await;
+    }
+    let store = &Store::open(&url, Open::Existing).await?;
+    let done = match command {
+        Command::User(command) => user::run(command, store, actor, printer).await,
+        Command::Group(command) => group::run(command, store, printer).await,
+        Command::Mapping(command) => mapping::run(command, config, store, actor, printer).await,
+        Command::Block(command) => block::run(command, store, actor, printer).await,
+        Command::Certificate(CertificateCommand::Block(args)) => {
+            certificate::block(args, config, store, actor, printer).await
+        }
+        Command::Explain(args) => explain::run(args, config, store, printer).await,
+        _ => anyhow::bail!("this command needs no database"),
+    };
+    store.close().await;
+    done
+}
+
+async fn migrate(url: &DatabaseUrl, printer: &mut Printer<'_>) -> anyhow::Result<ExitCode> {
+    let migrated = Store::migrate(url).await?;
+    let sentence = if migrated.from == migrated.to {
+        format!("{url}: schema version {}, nothing to do", migrated.to)
+    } else {
+        format!("{url}: schema version {} (was {})", migrated.to, migrated.from)
+    };
+    printer.done(&sentence, &serde_json::json!({"from": migrated.from, "to": migrated.to}))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run_server(loaded: Loaded, serve: Serve, env: &Environment) -> anyhow::Result<ExitCode> {

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use comfy_table::presets;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::telemetry::write_escaped;
 
@@ -38,6 +39,31 @@ impl<'w> Printer<'w> {
     /// A line for people that programs do not get.
     pub(super) fn remark(&mut self, text: &str) -> anyhow::Result<()> {
         if self.json { Ok(()) } else { self.line(text) }
+    }
+
+    /// What a command did: a sentence for people, a document for programs.
+    pub(super) fn done(&mut self, sentence: &str, value: &Value) -> anyhow::Result<()> {
+        if self.json { self.json(value) } else { self.line(sentence) }
+    }
+
+    /// The fields of one thing: lines for people, without those that are empty.
+    pub(super) fn fields(&mut self, value: &Value) -> anyhow::Result<()> {
+        let Value::Object(fields) = value else { return self.json(value) };
+        if self.json {
+            return self.json(value);
+        }
+        for (name, value) in fields {
+            let text = match value {
+                Value::Null => continue,
+                Value::String(text) => text.clone(),
+                Value::Array(parts) => {
+                    parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+                }
+                other => other.to_string(),
+            };
+            self.line(&format!("{name:<14} {text}"))?;
+        }
+        Ok(())
     }
 
     /// A table for people.

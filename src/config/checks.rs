@@ -16,7 +16,6 @@ pub const HEADER_MODE_UNCHECKED: &[&str] = &["expiry", "key usage", "revocation 
 const UNAVAILABLE: &[Unavailable] = &[
     ("admin.listen", |config| config.admin.listener.listen != Listen::Off),
     ("directory.snapshot_file", |config| config.directory.snapshot_file.is_some()),
-    ("proxy.dialect", |config| !config.proxy.dialect.is_available()),
     ("revocation.crl", |config| !config.revocation.crl.is_empty()),
     ("trust.mode", |config| config.trust.mode != TrustMode::Proxy),
     ("trust.anchors", |config| !config.trust.anchors.is_empty()),
@@ -156,7 +155,8 @@ fn check_verify_signal(config: &Config, reader: &mut Reader) {
     let verifies = config.trust.mode == TrustMode::Own;
     if !verifies || !knows_caller {
         let what = format!("{dialect} does not say whether the certificate was verified");
-        let remedy = "set trust.mode = \"own\" and proxy.trusted or proxy.secret_file";
+        let remedy = "it needs trust.mode = \"own\", which this version does not have yet, and \
+                      proxy.trusted or proxy.secret_file; choose a dialect that says it";
         reader.problem("proxy.dialect", Fault::new(what, remedy));
     }
 }
@@ -169,6 +169,9 @@ fn check_input_headers(config: &Config, reader: &mut Reader) {
         ("proxy.headers.serial", headers.serial.as_ref()),
         ("proxy.headers.subject", headers.subject.as_ref()),
         ("proxy.headers.issuer", headers.issuer.as_ref()),
+        // These two names are the dialect's own and cannot be replaced.
+        ("proxy.dialect", headers.used.as_ref()),
+        ("proxy.dialect", headers.chain.as_ref()),
     ];
     check_distinct(&names, reader);
 }

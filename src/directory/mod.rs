@@ -26,7 +26,7 @@ pub use consider::Considered;
 pub use kind::{Kind, Kinds};
 pub use mapping::Mapping;
 pub use name::{MAX_NAME_BYTES, Name, NameError};
-pub use pattern::{Agreement, Column, Pattern};
+pub use pattern::{Agreement, Column, ColumnError, Pattern, parse_pattern};
 pub use unusable::{Relation, RowError, Severity, Unusable};
 pub use user::{MAX_USER_AND_GROUPS_BYTES, User};
 pub use window::Window;

@@ -72,6 +72,18 @@ pub enum Value {
     Digest(Fingerprint),
 }
 
+/// Reads a pattern that somebody is about to write, by the code that reads it back.
+///
+/// # Errors
+/// The first column that could not be read.
+pub fn parse_pattern(row: &PatternRow) -> Result<Pattern, ColumnError> {
+    let read = Pattern::read(row);
+    match read.faults.into_iter().next() {
+        Some(fault) => Err(fault),
+        None => Ok(read.pattern),
+    }
+}
+
 /// How one column compares with what was presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agreement {
@@ -86,7 +98,7 @@ pub enum Agreement {
 /// Why a column's text cannot be read; names the column, never repeats hostile bytes raw.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("column {}: {why}", .column.name())]
-pub(super) struct ColumnError {
+pub struct ColumnError {
     /// The column.
     pub column: Column,
     /// What is wrong with its text.

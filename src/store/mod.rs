@@ -1,179 +1,265 @@
-//! All the SQL: users, groups, mappings and blocks in PostgreSQL or SQLite.
+//! All the SQL: PostgreSQL and SQLite behind one store, checked by one contract suite.
 //!
-//! It reads rows as they are and judges none of them; whether a row can be used is the
-//! directory's business. One contract, two databases, one test suite for both.
+//! Layout:
+//! * [`DatabaseUrl`], [`StoreError`]: where the database is, and what can go wrong there;
+//! * `schema`: migrations; `constraint`: the schema's rules by name;
+//! * [`Session`]: follows the directory: load, then every change;
+//! * `operator`: what people do: users, groups, mappings, blocks.
+//!
+//! It must not decide anything: rows leave it unjudged, and no request waits for it.
 
+mod constraint;
 mod error;
-mod migrate;
-mod postgres;
-mod rows;
-mod sqlite;
+mod follow;
+mod operator;
+mod read;
+mod schema;
 mod url;
 mod value;
 
+use std::future::Future;
+use std::path::Path;
 use std::time::Duration;
 
-use sqlx::{PgPool, SqlitePool};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, SqlitePool};
 
-pub use error::StoreError;
-pub use migrate::{Migrated, SCHEMA_VERSION};
-pub use url::DatabaseUrl;
+pub use self::error::StoreError;
+pub use self::follow::{Cursor, Look, Session};
+pub use self::operator::{
+    Block, BlockEdit, Edit, Mapping, MappingEdit, Member, NewBlock, NewMapping, NewUser,
+    PatternText, User, UserEdit,
+};
+pub use self::read::Snapshot;
+pub use self::schema::{Migrated, SCHEMA_VERSION};
+pub use self::url::DatabaseUrl;
 
-use crate::directory::Rows;
-use url::Place;
+use self::error::{Subject, classify};
+use self::schema::{Applied, Failure};
+use self::url::Place;
 
-/// How long connecting may take.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// How long reading everything may take; ten million rows take less.
-const LOAD_LIMIT: Duration = Duration::from_secs(120);
-/// How long a look or a short statement may take.
-const LOOK_LIMIT: Duration = Duration::from_secs(2);
-
-/// Whether opening may create what is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Open {
-    /// Never: the caller would silently work on an empty database.
-    Existing,
-    /// A SQLite file and its tables; PostgreSQL's only by `certgate migrate`.
-    Create,
+/// A connected database with a schema that this program can use. Clones share their connections.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// One server, or a cluster behind its address.
+    Postgres(PostgresStore),
+    /// One file.
+    Sqlite(SqliteStore),
 }
 
-/// An open store whose schema this program can use. Cheap to clone.
+/// The PostgreSQL side of a [`Store`].
 #[derive(Clone, Debug)]
-pub struct Store {
+pub struct PostgresStore {
     url: DatabaseUrl,
-    pool: Pool,
+    pool: PgPool,
+    options: PgConnectOptions,
 }
 
+/// The SQLite side of a [`Store`].
 #[derive(Clone, Debug)]
-enum Pool {
-    Postgres(PgPool),
-    Sqlite(SqlitePool),
+pub struct SqliteStore {
+    url: DatabaseUrl,
+    pool: SqlitePool,
+    options: SqliteConnectOptions,
 }
+
+/// Whether opening may make a database.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Open {
+    /// May make the file and apply migrations to SQLite: `serve`, `demo`, `migrate`, `copy`.
+    Create,
+    /// Makes nothing and migrates nothing: every other command.
+    Existing,
+}
+
+/// Runs the same code over whichever database it is.
+macro_rules! on_either {
+    ($store:expr, $side:ident => $body:expr) => {
+        match $store {
+            $crate::store::Store::Postgres($side) => $body,
+            $crate::store::Store::Sqlite($side) => $body,
+        }
+    };
+}
+pub(crate) use on_either;
 
 impl Store {
-    /// Connects and checks the schema. SQLite's is brought up to date on the way.
-    ///
-    /// # Errors
-    /// Each way in which this database cannot be used, apart from the others.
+    /// Connects and checks the schema. SQLite with [`Open::Create`] is migrated; PostgreSQL never
+    /// is: that is for [`Store::migrate`].
     pub async fn open(url: &DatabaseUrl, open: Open) -> Result<Self, StoreError> {
-        let pool = match url.place() {
+        let place = url.to_string();
+        match url.place() {
             Place::Postgres(options) => {
-                postgres::check_schema(url, options).await?;
-                Pool::Postgres(postgres::pool(options))
+                let mut connection = connect_postgres(url, options).await?;
+                let found = limited(url, LOOK_LIMIT, schema::applied_postgres(&mut connection));
+                Applied::check(found.await?, &place)?;
+                // Its end does not matter: what was asked is answered.
+                let _ = connection.close().await;
+                let pool = PgPoolOptions::new()
+                    .max_connections(MAX_CONNECTIONS)
+                    .acquire_timeout(CONNECT_LIMIT)
+                    .idle_timeout(IDLE_LIMIT)
+                    .connect_lazy_with(options.clone());
+                Ok(Self::Postgres(PostgresStore {
+                    url: url.clone(),
+                    pool,
+                    options: options.clone(),
+                }))
             }
             Place::Sqlite(path) => {
-                let pool = sqlite::pool(url, path, open).await?;
-                sqlite::bring_up_to_date(url, path, &pool, open).await?;
-                Pool::Sqlite(pool)
-            }
-        };
-        Ok(Self { url: url.clone(), pool })
-    }
-
-    /// Everything a directory is built from, in one consistent snapshot.
-    ///
-    /// # Errors
-    /// The database cannot be read, or not in time.
-    pub async fn load(&self) -> Result<Rows, StoreError> {
-        self.limit(LOAD_LIMIT, async {
-            match &self.pool {
-                Pool::Postgres(pool) => {
-                    let mut connection = pool.acquire().await?;
-                    Ok(postgres::load(&mut connection).await?.0)
+                let (mut connection, options) = connect_sqlite(url, path, open).await?;
+                if open == Open::Create {
+                    migrate_sqlite(url, &mut connection).await?;
                 }
-                Pool::Sqlite(pool) => sqlite::load(&mut *pool.acquire().await?).await,
+                let found = limited(url, LOOK_LIMIT, schema::applied_sqlite(&mut connection));
+                Applied::check(found.await?, &place)?;
+                let pool = SqlitePoolOptions::new()
+                    .max_connections(MAX_CONNECTIONS)
+                    .acquire_timeout(CONNECT_LIMIT)
+                    .connect_lazy_with(options.clone());
+                Ok(Self::Sqlite(SqliteStore { url: url.clone(), pool, options }))
             }
-        })
-        .await
+        }
     }
 
-    /// Runs something with a deadline, and says where it failed.
-    async fn limit<T>(
-        &self,
-        limit: Duration,
-        work: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<T, StoreError> {
-        within(&self.url, limit, work).await
+    /// Applies the migrations that are pending, all or none. Safe to run twice at once.
+    pub async fn migrate(url: &DatabaseUrl) -> Result<Migrated, StoreError> {
+        match url.place() {
+            Place::Postgres(options) => {
+                let mut connection = connect_postgres(url, options).await?;
+                let place = url.to_string();
+                let work = schema::migrate_postgres(&mut connection, &place);
+                let migrated = within(url, LOAD_LIMIT, work).await?;
+                migrated.map_err(|failure| classify_failure(failure, url))
+            }
+            Place::Sqlite(path) => {
+                let (mut connection, _) = connect_sqlite(url, path, Open::Create).await?;
+                migrate_sqlite(url, &mut connection).await
+            }
+        }
+    }
+
+    /// Which database this is.
+    pub fn url(&self) -> &DatabaseUrl {
+        on_either!(self, side => &side.url)
+    }
+
+    /// Ends all connections of this store and its clones, sessions excepted.
+    pub async fn close(&self) {
+        on_either!(self, side => side.pool.close().await);
+    }
+
+    /// The role that writes, for `created_by`; SQLite knows none.
+    fn role(&self) -> Option<&str> {
+        match self {
+            Self::Postgres(side) => Some(side.options.get_username()),
+            Self::Sqlite(_) => None,
+        }
     }
 }
 
-/// Runs something with a deadline of our own: the driver has none, and a cut connection would
-/// hang for ever.
-async fn within<T>(
+async fn connect_postgres(
+    url: &DatabaseUrl,
+    options: &PgConnectOptions,
+) -> Result<PgConnection, StoreError> {
+    limited(url, CONNECT_LIMIT, options.connect()).await
+}
+
+/// Opens the file. Switching it to WAL takes a lock that SQLite does not wait for, so that is
+/// asked for only where the file may be new, and tried again until the limit.
+async fn connect_sqlite(
+    url: &DatabaseUrl,
+    path: &Path,
+    open: Open,
+) -> Result<(SqliteConnection, SqliteConnectOptions), StoreError> {
+    let create = open == Open::Create;
+    if !create && !path.exists() {
+        return Err(StoreError::NoDatabaseFile { path: path.to_owned() });
+    }
+    if let Some(folder) = path.parent().filter(|folder| create && !folder.is_dir()) {
+        let (path, folder) = (path.to_owned(), folder.to_owned());
+        return Err(StoreError::FolderMissing { path, folder });
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(create)
+        .busy_timeout(BUSY_LIMIT)
+        .foreign_keys(false)
+        .row_buffer_size(ROW_CHANNEL);
+    let mut connection = limited(url, CONNECT_LIMIT, options.connect()).await?;
+    let encoding: String =
+        limited(url, LOOK_LIMIT, sqlx::query_scalar("pragma encoding").fetch_one(&mut connection))
+            .await?;
+    if encoding != "UTF-8" {
+        let reason = format!("its encoding is {encoding}, certgate needs UTF-8");
+        return Err(StoreError::Unreadable { place: url.to_string(), reason });
+    }
+    if create {
+        let wal = options.clone().journal_mode(SqliteJournalMode::Wal);
+        let deadline = tokio::time::Instant::now() + CONNECT_LIMIT;
+        connection = loop {
+            match limited(url, CONNECT_LIMIT, wal.connect()).await {
+                Err(StoreError::Busy { .. }) if tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                connected => break connected?,
+            }
+        };
+    }
+    // A database that others made read-only or put into another directory opens without this.
+    Ok((connection, options.create_if_missing(false)))
+}
+
+async fn migrate_sqlite(
+    url: &DatabaseUrl,
+    connection: &mut SqliteConnection,
+) -> Result<Migrated, StoreError> {
+    let place = url.to_string();
+    let migrated = within(url, LOAD_LIMIT, schema::migrate_sqlite(connection, &place)).await?;
+    migrated.map_err(|failure| classify_failure(failure, url))
+}
+
+fn classify_failure(failure: Failure, url: &DatabaseUrl) -> StoreError {
+    match failure {
+        Failure::Driver(error) => classify(error, url, Subject::default()),
+        Failure::Store(error) => error,
+    }
+}
+
+/// Waits for the driver, but not for ever: a server that was cut off never answers.
+async fn limited<T>(
     url: &DatabaseUrl,
     limit: Duration,
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, StoreError> {
-    match tokio::time::timeout(limit, work).await {
-        Ok(done) => done.map_err(|error| StoreError::of(url, error)),
-        Err(_) => Err(StoreError::TimedOut { place: url.to_string(), seconds: limit.as_secs() }),
-    }
+    within(url, limit, work).await?.map_err(|error| classify(error, url, Subject::default()))
 }
 
-/// Brings the schema up to date, creating what is not there.
-///
-/// # Errors
-/// The database cannot be changed, or belongs to a newer program.
-pub async fn migrate(url: &DatabaseUrl) -> Result<Migrated, StoreError> {
-    match url.place() {
-        Place::Postgres(options) => postgres::migrate(url, options).await,
-        Place::Sqlite(path) => {
-            let pool = sqlite::pool(url, path, Open::Create).await?;
-            sqlite::migrate(url, path, &pool).await
-        }
-    }
+async fn within<T>(
+    url: &DatabaseUrl,
+    limit: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, StoreError> {
+    let timed_out = |_| StoreError::TimedOut { place: url.to_string(), limit };
+    tokio::time::timeout(limit, work).await.map_err(timed_out)
 }
 
-/// One unbroken stretch of following a store: subscribed first, loaded then, looking ever since.
-///
-/// Any error ends it; what was missed meanwhile is only made good by a new session's load.
-#[derive(Debug)]
-pub struct Session(Following);
-
-#[derive(Debug)]
-enum Following {
-    Postgres(Box<postgres::Session>),
-    Sqlite(Box<sqlite::Session>),
-}
-
-impl Session {
-    /// Connects and subscribes.
-    ///
-    /// # Errors
-    /// The database cannot be reached.
-    pub async fn start(store: &Store) -> Result<Self, StoreError> {
-        Ok(Self(match store.url.place() {
-            Place::Postgres(options) => {
-                Following::Postgres(Box::new(postgres::Session::start(&store.url, options).await?))
-            }
-            Place::Sqlite(path) => {
-                Following::Sqlite(Box::new(sqlite::Session::start(&store.url, path).await?))
-            }
-        }))
-    }
-
-    /// Everything, in one consistent snapshot, from which the following looks go on.
-    ///
-    /// # Errors
-    /// The session is over.
-    pub async fn load(&mut self) -> Result<Rows, StoreError> {
-        match &mut self.0 {
-            Following::Postgres(session) => session.load().await,
-            Following::Sqlite(session) => session.load().await,
-        }
-    }
-
-    /// Waits for a sign of change, at most for `poll`, then looks: true if there is anything that
-    /// the last load has not seen. False means "looked, and nothing is new"; a standby that hears
-    /// nothing from its primary cannot say that, so there it goes on until it can.
-    ///
-    /// # Errors
-    /// The session is over.
-    pub async fn changed(&mut self, poll: Duration) -> Result<bool, StoreError> {
-        match &mut self.0 {
-            Following::Postgres(session) => session.changed(poll).await,
-            Following::Sqlite(session) => session.changed(poll).await,
-        }
-    }
-}
+/// To connect: an operator waits no longer for an address that does not answer.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// For one small query: the heartbeat that finds a deaf connection.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
+/// For what an operator asks: also waits for another's transaction on the same row.
+const OPERATOR_LIMIT: Duration = Duration::from_secs(15);
+/// To load everything or to migrate: a million rows take seconds.
+const LOAD_LIMIT: Duration = Duration::from_secs(60);
+/// How long SQLite waits for another writer.
+const BUSY_LIMIT: Duration = Duration::from_secs(5);
+/// Between two attempts to switch a file to WAL.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+/// Connections of one program: operators are few, and requests need none.
+const MAX_CONNECTIONS: u32 = 4;
+/// An idle connection is given back to the server after this long.
+const IDLE_LIMIT: Duration = Duration::from_secs(60);
+/// Rows that SQLite's thread reads ahead of the loader.
+const ROW_CHANNEL: usize = 512;

@@ -44,7 +44,7 @@ impl DatabaseUrl {
         }
         check_parameters(text).map_err(malformed)?;
         // The parser's message does not hold the text; an unusual one could, so it stays unsaid.
-        let options = PgConnectOptions::from_str(text)
+        let options = PgConnectOptions::from_str(&with_host(text))
             .map_err(|_| malformed("it is not a PostgreSQL URL: postgres://user@host:port/name"))?;
         let options = options.application_name("certgate");
         Ok(Self(Kind::Postgres(Box::new(options))))
@@ -112,6 +112,19 @@ fn sqlite_path(path: &str) -> Result<PathBuf, &'static str> {
         // SQLite would read `file:` as a URI of its own.
         relative if !relative.starts_with('/') => Ok(Path::new("./").join(relative)),
         absolute => Ok(PathBuf::from(absolute)),
+    }
+}
+
+/// libpq takes `user@/name?host=/run/postgresql`; sqlx's parser wants a host between the two. The
+/// parameter wins over it.
+fn with_host(text: &str) -> String {
+    let start = text.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = text.split_at(start);
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at(end);
+    match authority.ends_with('@') {
+        true => format!("{scheme}{authority}localhost{rest}"),
+        false => text.to_owned(),
     }
 }
 

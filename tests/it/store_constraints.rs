@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::support::database::{Database, Which, on_both};
+use super::support::shells::{Database, Which, on_both};
 
 on_both! {
     every_named_rule_refuses_its_row_and_lets_the_neighbour_in,

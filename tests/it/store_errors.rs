@@ -6,10 +6,10 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
-use certgate::store::{self, DatabaseUrl, Migrated, Open, SCHEMA_VERSION, Store, StoreError};
+use certgate::store::{DatabaseUrl, Migrated, Open, SCHEMA_VERSION, Store, StoreError};
 use tempfile::TempDir;
 
-use super::support::database::{Database, Which, admin_url, on_both, only_on};
+use super::support::shells::{Database, Which, admin_url, on_both, only_on};
 
 on_both! {
     a_second_migration_finds_nothing_to_do,
@@ -24,7 +24,7 @@ only_on! { on_postgres: Postgres:
     a_database_with_another_encoding_is_refused,
 }
 only_on! { on_sqlite: Sqlite:
-    an_old_schema_is_migrated_by_opening_it,
+    an_old_schema_is_migrated_by_opening_it_where_that_is_allowed,
     a_file_that_is_no_database_is_told,
     a_file_that_cannot_be_opened_is_told,
     a_missing_folder_is_told,
@@ -80,7 +80,7 @@ async fn from_nothing(which: Which) {
         }
     }
     assert!(line(&error).contains("certgate migrate"), "{error}");
-    let migrated = store::migrate(&database.url()).await.unwrap();
+    let migrated = Store::migrate(&database.url()).await.unwrap();
     assert_eq!(migrated, Migrated { from: 0, to: SCHEMA_VERSION });
     let rows = database.rows().await;
     assert!(rows.users.is_empty());
@@ -113,19 +113,19 @@ async fn at_once(which: Which) {
     let (a, b, c, d) = tokio::join!(
         tokio::spawn({
             let url = url.clone();
-            async move { store::migrate(&url).await }
+            async move { Store::migrate(&url).await }
         }),
         tokio::spawn({
             let url = url.clone();
-            async move { store::migrate(&url).await }
+            async move { Store::migrate(&url).await }
         }),
         tokio::spawn({
             let url = url.clone();
-            async move { store::migrate(&url).await }
+            async move { Store::migrate(&url).await }
         }),
         tokio::spawn({
             let url = url.clone();
-            async move { store::migrate(&url).await }
+            async move { Store::migrate(&url).await }
         }),
     );
     let mut from: Vec<_> = [a, b, c, d].map(|done| done.unwrap().unwrap().from).to_vec();
@@ -150,7 +150,7 @@ fn of_several_programs_one_migrates_sqlite() {
 
 async fn a_second_migration_finds_nothing_to_do(database: &Database) {
     database.sql("insert into app_user (username) values ('alice')");
-    let migrated = store::migrate(&database.url()).await.unwrap();
+    let migrated = Store::migrate(&database.url()).await.unwrap();
     assert_eq!(migrated, Migrated { from: SCHEMA_VERSION, to: SCHEMA_VERSION });
     assert_eq!(database.sql("select username from app_user"), "alice");
 }
@@ -158,13 +158,13 @@ async fn a_second_migration_finds_nothing_to_do(database: &Database) {
 async fn a_schema_too_new_is_refused_and_left_alone(database: &Database) {
     database.sql("update certgate_schema set version = 9, compatible_from = 7");
     let opened = Store::open(&database.url(), Open::Create).await.unwrap_err();
-    let migrated = store::migrate(&database.url()).await.unwrap_err();
+    let migrated = Store::migrate(&database.url()).await.unwrap_err();
     for error in [opened, migrated] {
-        let StoreError::SchemaTooNew { found: 9, compatible_from: 7, ours, .. } = error else {
+        let StoreError::SchemaTooNew { found: 9, compatible_from: 7, known, .. } = error else {
             panic!("{error:?}");
         };
-        assert_eq!(ours, SCHEMA_VERSION);
-        assert!(line(&error).contains("update certgate"));
+        assert_eq!(known, SCHEMA_VERSION);
+        assert!(line(&error).contains("upgrade certgate"));
     }
     assert_eq!(database.sql("select version, compatible_from from certgate_schema"), "9|7");
 }
@@ -173,7 +173,7 @@ async fn a_newer_schema_that_admits_this_program_is_used(database: &Database) {
     database.sql(&format!(
         "update certgate_schema set version = 9, compatible_from = {SCHEMA_VERSION}"
     ));
-    let migrated = store::migrate(&database.url()).await.unwrap();
+    let migrated = Store::migrate(&database.url()).await.unwrap();
     assert_eq!(migrated, Migrated { from: 9, to: 9 });
     assert!(database.rows().await.users.is_empty());
 }
@@ -183,7 +183,7 @@ async fn a_schema_without_its_row_is_not_used(database: &Database) {
     let error = Store::open(&database.url(), Open::Existing).await.unwrap_err();
     assert!(matches!(error, StoreError::SchemaMissing { .. }), "{error:?}");
     // The tables are there: making them anew fails, and changes nothing.
-    store::migrate(&database.url()).await.unwrap_err();
+    Store::migrate(&database.url()).await.unwrap_err();
     assert_eq!(database.sql("select count(*) from certgate_schema"), "0");
 }
 
@@ -208,13 +208,16 @@ async fn an_old_schema_is_named_and_migrated_only_on_request(_: &Database) {
     let error = Store::open(&database.url(), Open::Create).await.unwrap_err();
     assert!(matches!(error, StoreError::SchemaOld { found: 1, needed: 2, .. }), "{error:?}");
     assert!(line(&error).contains("certgate migrate"));
-    let migrated = store::migrate(&database.url()).await.unwrap();
+    let migrated = Store::migrate(&database.url()).await.unwrap();
     assert_eq!(migrated, Migrated { from: 1, to: SCHEMA_VERSION });
     assert_eq!(database.rows().await.users[0].username, b"alice");
 }
 
-async fn an_old_schema_is_migrated_by_opening_it(_: &Database) {
+async fn an_old_schema_is_migrated_by_opening_it_where_that_is_allowed(_: &Database) {
     let database = version_one(Which::Sqlite);
+    let error = Store::open(&database.url(), Open::Existing).await.unwrap_err();
+    assert!(matches!(error, StoreError::SchemaOld { found: 1, needed: 2, .. }), "{error:?}");
+    Store::open(&database.url(), Open::Create).await.unwrap();
     assert_eq!(database.rows().await.users[0].username, b"alice");
     let version = database.sql("select version, compatible_from from certgate_schema");
     assert_eq!(version, format!("{SCHEMA_VERSION}|{SCHEMA_VERSION}"));
@@ -224,7 +227,7 @@ async fn a_wrong_password_is_told_from_a_missing_database(database: &Database) {
     let url = database.url_text().replace(&password(), "s3cret-and-wrong");
     let error = fails(&url, Open::Existing).await;
     assert!(matches!(error, StoreError::WrongPassword { .. }), "{error:?}");
-    assert!(!error.is_unreachable());
+    assert!(!error.is_retryable());
     line(&error);
 }
 
@@ -233,7 +236,7 @@ async fn a_missing_database_is_told(database: &Database) {
     let error = fails(&url, Open::Create).await;
     assert!(matches!(error, StoreError::DatabaseMissing { .. }), "{error:?}");
     assert!(line(&error).contains("certgate_test_of_nobody"));
-    let error = store::migrate(&DatabaseUrl::parse(&url).unwrap()).await.unwrap_err();
+    let error = Store::migrate(&DatabaseUrl::parse(&url).unwrap()).await.unwrap_err();
     assert!(matches!(error, StoreError::DatabaseMissing { .. }), "{error:?}");
 }
 
@@ -242,13 +245,13 @@ async fn a_database_with_another_encoding_is_refused(database: &Database) {
     database
         .sql(&format!("create database {other} encoding 'LATIN1' locale 'C' template template0"));
     let url = DatabaseUrl::parse(&database.url_text().replace(database.name(), &other)).unwrap();
-    let error = store::migrate(&url).await.unwrap_err();
+    let error = Store::migrate(&url).await.unwrap_err();
     database.sql(&format!("drop database {other} with (force)"));
-    assert!(line(&error).contains("createdb --encoding=UTF8"), "{error}");
+    assert!(line(&error).contains("encoding UTF8"), "{error}");
 }
 
 #[test]
-fn a_server_that_is_not_there_is_unreachable() {
+fn a_server_that_is_not_there_is_retryable() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
@@ -256,7 +259,7 @@ fn a_server_that_is_not_there_is_unreachable() {
         let error =
             fails(&format!("postgres://alice:s3cret@127.0.0.1:{port}/x"), Open::Existing).await;
         assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
-        assert!(error.is_unreachable());
+        assert!(error.is_retryable());
         line(&error);
     });
 }
@@ -270,7 +273,7 @@ fn a_server_that_never_answers_is_given_up() {
         let error =
             fails(&format!("postgres://alice:s3cret@127.0.0.1:{port}/x"), Open::Existing).await;
         assert!(matches!(error, StoreError::TimedOut { .. }), "{error:?}");
-        assert!(error.is_unreachable());
+        assert!(error.is_retryable());
         assert!(start.elapsed() < Duration::from_secs(10));
         line(&error);
     });
@@ -285,7 +288,7 @@ async fn a_file_that_is_no_database_is_told(_: &Database) {
         assert!(matches!(error, StoreError::NotADatabase { .. }), "{error:?}");
         assert!(line(&error).contains("not a SQLite database"), "{error}");
     }
-    let error = store::migrate(&database.url()).await.unwrap_err();
+    let error = Store::migrate(&database.url()).await.unwrap_err();
     assert!(matches!(error, StoreError::NotADatabase { .. }), "{error:?}");
     assert_eq!(fs::read_to_string(database.file()).unwrap(), text);
 }
@@ -295,7 +298,7 @@ async fn a_file_that_cannot_be_opened_is_told(_: &Database) {
     let folder = TempDir::new().unwrap();
     for open in [Open::Existing, Open::Create] {
         let error = fails(&format!("sqlite://{}", folder.path().display()), open).await;
-        assert!(matches!(error, StoreError::UnusableFile { .. }), "{error:?}");
+        assert!(matches!(error, StoreError::Unreadable { .. }), "{error:?}");
         line(&error);
     }
     let file = folder.path().join("closed.db");
@@ -303,7 +306,7 @@ async fn a_file_that_cannot_be_opened_is_told(_: &Database) {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&file).is_err() {
         let error = fails(&format!("sqlite://{}", file.display()), Open::Existing).await;
-        assert!(matches!(error, StoreError::UnusableFile { .. }), "{error:?}");
+        assert!(matches!(error, StoreError::Unreadable { .. }), "{error:?}");
     }
 }
 
@@ -337,7 +340,7 @@ async fn a_file_that_somebody_locks_is_told_from_a_bad_one(database: &Database) 
         .await
         .unwrap();
     let error = Store::open(&database.url(), Open::Existing).await.unwrap_err();
-    assert!(error.is_unreachable(), "{error:?}");
+    assert!(error.is_retryable(), "{error:?}");
     line(&error);
     sqlx::raw_sql("commit").execute(&mut other).await.unwrap();
     database.rows().await;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::support::database::{Database, Which, on_both, only_on};
+use super::support::shells::{Database, Which, on_both, only_on};
 
 on_both! {
     every_change_feeds_old_and_new_keys,

@@ -2,7 +2,7 @@
 
 use certgate::store::{Open, Store};
 
-use super::support::database::{Database, Which, on_both, only_on};
+use super::support::shells::{Database, Which, on_both, only_on};
 
 on_both! {
     hostile_names_are_refused_for_users_and_groups,

@@ -2,12 +2,12 @@
 //! hold the same, and a follower misses none of it.
 
 use certgate::directory::{Directory, Rows};
-use certgate::store::{self, Session};
+use certgate::store::{Session, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::time::Duration;
 
-use super::support::database::{Database, Which};
+use super::support::shells::{Database, Which};
 
 /// Few: each types its statements into two shells.
 const CASES: u32 = 24;
@@ -103,9 +103,9 @@ struct Followed {
 impl Followed {
     async fn new(which: Which) -> Self {
         let database = Database::empty(which);
-        store::migrate(&database.url()).await.unwrap();
+        Store::migrate(&database.url()).await.unwrap();
         let mut session = Session::start(&database.store().await).await.unwrap();
-        let seen = comparable(session.load().await.unwrap());
+        let seen = comparable(session.load().await.unwrap().into());
         Self { database, session, seen }
     }
 
@@ -117,7 +117,7 @@ impl Followed {
             let changed = self.session.changed(Duration::from_secs(1)).await.unwrap();
             assert!(changed, "the follower missed {statements:#?}");
         }
-        self.seen = comparable(self.session.load().await.unwrap());
+        self.seen = comparable(self.session.load().await.unwrap().into());
         assert_eq!(self.seen, comparable(rows.clone()));
         (refused, rows)
     }

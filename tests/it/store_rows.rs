@@ -2,7 +2,7 @@
 
 use certgate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, UserRow};
 
-use super::support::database::{Database, Which, on_both};
+use super::support::shells::{Database, Which, on_both};
 
 on_both! {
     a_snapshot_equals_what_was_written,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use certgate::store::{Session, StoreError};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
-use super::support::database::{Database, Which, on_both, only_on};
+use super::support::shells::{Database, Which, on_both, only_on};
 
 on_both! {
     a_change_by_the_shell_is_seen_within_a_second,
@@ -274,7 +274,7 @@ async fn a_listening_connection_that_is_killed_ends_the_session(database: &Datab
     let mut session = followed(database).await;
     kill(database, "listen%");
     let error = session.changed(POLL).await.unwrap_err();
-    assert!(error.is_unreachable(), "{error:?}");
+    assert!(error.is_retryable(), "{error:?}");
     // A new session makes good what was missed.
     database.sql(ALICE);
     let mut session = Session::start(&database.store().await).await.unwrap();
@@ -285,11 +285,11 @@ async fn a_looking_connection_that_is_killed_ends_the_session(database: &Databas
     let mut session = followed(database).await;
     kill(database, "%");
     let error = session.changed(SHORT).await.unwrap_err();
-    assert!(error.is_unreachable(), "{error:?}");
+    assert!(error.is_retryable(), "{error:?}");
     let mut session = followed(database).await;
     kill(database, "commit%");
     let error = session.changed(SHORT).await.unwrap_err();
-    assert!(error.is_unreachable(), "{error:?}");
+    assert!(error.is_retryable(), "{error:?}");
 }
 
 async fn a_lost_notification_is_made_up_for_by_the_poll(database: &Database) {
@@ -349,7 +349,7 @@ async fn a_deleted_file_ends_the_session(database: &Database) {
     let mut session = followed(database).await;
     fs::remove_file(database.file()).unwrap();
     let error = session.changed(POLL).await.unwrap_err();
-    assert!(matches!(error, StoreError::NoDatabaseFile { .. }), "{error:?}");
+    assert!(matches!(error, StoreError::FileReplaced { .. }), "{error:?}");
     assert!(!database.file().exists(), "following makes no file");
 }
 

@@ -1,6 +1,6 @@
 //! Users, and what hangs on them, as raw SQL changes them in the stock shells.
 
-use super::support::database::{Database, on_both, only_on};
+use super::support::shells::{Database, on_both, only_on};
 
 on_both! {
     a_user_deleted_and_made_anew_has_no_mappings_and_no_groups,
@@ -48,7 +48,7 @@ fn state(database: &Database) -> String {
 
 /// The stock shell of Debian 12 knows no `order by` inside an aggregate.
 fn aggregate(database: &Database, column: &'static str) -> &'static str {
-    use super::support::database::Which;
+    use super::support::shells::Which;
     match (database.which, column) {
         (Which::Postgres, "serial") => "string_agg(serial, '+' order by serial)",
         (Which::Postgres, _) => "string_agg(group_name, '+' order by group_name)",

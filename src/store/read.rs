@@ -1,0 +1,189 @@
+//! Reads the whole directory; the SQL is the same on both databases.
+//!
+//! It must not judge a row, and must not leave one out.
+
+use sqlx::{ColumnIndex, Decode, Type};
+
+use super::follow::Cursor;
+use super::value::{Flag, Moment, Text};
+use crate::directory;
+use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, Row, UserRow};
+
+/// The whole directory at one instant.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// All users.
+    pub users: Vec<UserRow>,
+    /// All memberships.
+    pub groups: Vec<GroupRow>,
+    /// All mappings.
+    pub mappings: Vec<MappingRow>,
+    /// All blocks.
+    pub blocks: Vec<BlockRow>,
+    /// Where to look on from.
+    pub cursor: Cursor,
+}
+
+impl From<Snapshot> for directory::Rows {
+    fn from(snapshot: Snapshot) -> Self {
+        let Snapshot { users, groups, mappings, blocks, cursor: _ } = snapshot;
+        Self { users, groups, mappings, blocks }
+    }
+}
+
+/// The rows of a [`Snapshot`] while it is being read.
+#[derive(Default)]
+pub(super) struct Rows {
+    users: Vec<UserRow>,
+    groups: Vec<GroupRow>,
+    mappings: Vec<MappingRow>,
+    blocks: Vec<BlockRow>,
+}
+
+impl Rows {
+    pub(super) fn push(&mut self, row: Row) {
+        match row {
+            Row::Block(row) => self.blocks.push(row),
+            Row::Group(row) => self.groups.push(row),
+            Row::Mapping(row) => self.mappings.push(row),
+            Row::User(row) => self.users.push(row),
+        }
+    }
+
+    pub(super) fn at(self, cursor: Cursor) -> Snapshot {
+        let Self { users, groups, mappings, blocks } = self;
+        Snapshot { users, groups, mappings, blocks, cursor }
+    }
+}
+
+/// A database whose rows can be read by column number.
+pub(super) trait Readable: sqlx::Row + Sized {
+    fn text(&self, column: usize) -> Result<Vec<u8>, sqlx::Error>;
+    fn text_or_null(&self, column: usize) -> Result<Option<Vec<u8>>, sqlx::Error>;
+    fn flag(&self, column: usize) -> Result<i64, sqlx::Error>;
+    fn id(&self, column: usize) -> Result<i64, sqlx::Error>;
+    fn moment(&self, column: usize) -> Result<Option<Vec<u8>>, sqlx::Error>;
+}
+
+impl<R: sqlx::Row> Readable for R
+where
+    usize: ColumnIndex<R>,
+    for<'r> Text: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> Flag: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> Moment: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> i64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn text(&self, column: usize) -> Result<Vec<u8>, sqlx::Error> {
+        self.try_get::<Text, _>(column).map(|text| text.0)
+    }
+
+    fn text_or_null(&self, column: usize) -> Result<Option<Vec<u8>>, sqlx::Error> {
+        self.try_get::<Option<Text>, _>(column).map(|text| text.map(|text| text.0))
+    }
+
+    fn flag(&self, column: usize) -> Result<i64, sqlx::Error> {
+        self.try_get::<Flag, _>(column).map(|flag| flag.0)
+    }
+
+    fn id(&self, column: usize) -> Result<i64, sqlx::Error> {
+        self.try_get(column)
+    }
+
+    fn moment(&self, column: usize) -> Result<Option<Vec<u8>>, sqlx::Error> {
+        self.try_get::<Option<Moment>, _>(column).map(|moment| moment.map(|moment| moment.0))
+    }
+}
+
+pub(super) const USERS: &str = "select username, display_name, email, origin, mapped_only, \
+     enabled, valid_from, valid_until from app_user";
+pub(super) const GROUPS: &str = "select username, group_name from user_group";
+pub(super) const MAPPINGS: &str = "select sha256, spki_sha256, issuer, issuer_key_id, serial, \
+     subject, san_email, san_upn, san_uri, san_dns, common_name, id, enabled, valid_from, \
+     valid_until, username, revoked_at, revoked_reason, note from mapping";
+pub(super) const BLOCKS: &str = "select sha256, spki_sha256, issuer, issuer_key_id, serial, \
+     subject, san_email, san_upn, san_uri, san_dns, common_name, id, enabled, valid_from, \
+     valid_until, reason from block";
+
+/// Reads a row of [`USERS`].
+pub(super) fn user(row: &impl Readable) -> Result<Row, sqlx::Error> {
+    Ok(Row::User(UserRow {
+        username: row.text(0)?,
+        display_name: row.text_or_null(1)?,
+        email: row.text_or_null(2)?,
+        origin: row.text(3)?,
+        mapped_only: row.flag(4)?,
+        enabled: row.flag(5)?,
+        valid_from: row.moment(6)?,
+        valid_until: row.moment(7)?,
+    }))
+}
+
+/// Reads a row of [`GROUPS`].
+pub(super) fn group(row: &impl Readable) -> Result<Row, sqlx::Error> {
+    Ok(Row::Group(GroupRow { username: row.text(0)?, group_name: row.text(1)? }))
+}
+
+/// Reads a row of [`MAPPINGS`].
+pub(super) fn mapping(row: &impl Readable) -> Result<Row, sqlx::Error> {
+    Ok(Row::Mapping(MappingRow {
+        pattern: pattern(row)?,
+        id: row.id(11)?,
+        enabled: row.flag(12)?,
+        valid_from: row.moment(13)?,
+        valid_until: row.moment(14)?,
+        username: row.text(15)?,
+        revoked_at: row.moment(16)?,
+        revoked_reason: row.text_or_null(17)?,
+        note: row.text_or_null(18)?,
+    }))
+}
+
+/// Reads a row of [`BLOCKS`].
+pub(super) fn block(row: &impl Readable) -> Result<Row, sqlx::Error> {
+    Ok(Row::Block(BlockRow {
+        pattern: pattern(row)?,
+        id: row.id(11)?,
+        enabled: row.flag(12)?,
+        valid_from: row.moment(13)?,
+        valid_until: row.moment(14)?,
+        reason: row.text_or_null(15)?,
+    }))
+}
+
+/// The first eleven columns of [`MAPPINGS`] and [`BLOCKS`].
+pub(super) fn pattern(row: &impl Readable) -> Result<PatternRow, sqlx::Error> {
+    Ok(PatternRow {
+        sha256: row.text_or_null(0)?,
+        spki_sha256: row.text_or_null(1)?,
+        issuer: row.text_or_null(2)?,
+        issuer_key_id: row.text_or_null(3)?,
+        serial: row.text_or_null(4)?,
+        subject: row.text_or_null(5)?,
+        san_email: row.text_or_null(6)?,
+        san_upn: row.text_or_null(7)?,
+        san_uri: row.text_or_null(8)?,
+        san_dns: row.text_or_null(9)?,
+        common_name: row.text_or_null(10)?,
+    })
+}
+
+/// Streams every table over one connection, inside the caller's transaction.
+macro_rules! read_all {
+    ($connection:expr, $each:expr) => {{
+        use crate::store::read;
+        read::read_table!($connection, read::USERS, read::user, $each);
+        read::read_table!($connection, read::GROUPS, read::group, $each);
+        read::read_table!($connection, read::MAPPINGS, read::mapping, $each);
+        read::read_table!($connection, read::BLOCKS, read::block, $each);
+    }};
+}
+
+macro_rules! read_table {
+    ($connection:expr, $sql:expr, $read:path, $each:expr) => {{
+        let mut rows = sqlx::query($sql).fetch(&mut *$connection);
+        while let Some(row) = std::future::poll_fn(|cx| rows.as_mut().poll_next(cx)).await {
+            $each($read(&row?)?);
+        }
+    }};
+}
+pub(super) use {read_all, read_table};

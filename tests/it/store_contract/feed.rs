@@ -1,0 +1,314 @@
+//! The change feed and the sessions that follow it.
+
+use std::time::{Duration, Instant};
+
+use certgate::store::{Look, Session, StoreError};
+
+use super::on_both;
+use crate::support::database::{Database, Kind};
+
+on_both! {
+    a_change_by_raw_sql_is_seen_within_a_second,
+    a_row_that_nobody_can_read_as_text_is_loaded_all_the_same,
+    a_transaction_that_commits_after_a_later_one_is_seen,
+    an_open_transaction_does_not_make_every_look_a_change,
+    each_change_leaves_its_old_and_new_keys,
+    loading_gives_every_row,
+    many_random_changes_end_in_the_same_directory,
+}
+
+/// A change must be seen within this.
+const BLINK: Duration = Duration::from_secs(1);
+/// After this a test that waits has failed.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+const ALICE: &str = "insert into app_user (username) values ('alice');
+    insert into mapping (username, serial) values ('alice', '1');
+    insert into user_group (username, group_name) values ('alice', 'ops');
+    insert into block (serial) values ('2');";
+
+async fn wait_for_change(session: &mut Session) -> Duration {
+    let started = Instant::now();
+    while !session.changed(BLINK).await.unwrap() {
+        assert!(started.elapsed() < DEADLINE, "no change was seen");
+    }
+    started.elapsed()
+}
+
+fn keys(database: &Database, after: &str) -> Vec<String> {
+    let keys = database.sql(after);
+    let mut keys: Vec<_> = keys.lines().map(str::to_owned).collect();
+    keys.sort();
+    keys
+}
+
+async fn each_change_leaves_its_old_and_new_keys(database: Database) {
+    let rows = "select relation || ' ' || coalesce(nullif(key, ''), 'all') from change;";
+    let expect = |sql: &str, expected: &[&str]| {
+        database.sql("delete from change;");
+        database.sql(sql);
+        assert_eq!(keys(&database, rows), expected, "{sql}");
+    };
+    expect(ALICE, &["app_user alice", "block 1", "mapping 1", "user_group alice,ops"]);
+    expect(
+        "update app_user set username = 'bob';",
+        &[
+            "app_user alice",
+            "app_user bob",
+            "mapping 1",
+            "user_group alice,ops",
+            "user_group bob,ops",
+        ],
+    );
+    expect("update mapping set note = 'x' where id = 1;", &["mapping 1"]);
+    expect("update mapping set note = 'x' where id = 7;", &[]);
+    expect("update block set enabled = not enabled;", &["block 1"]);
+    expect(
+        "update user_group set group_name = 'staff';",
+        &["user_group bob,ops", "user_group bob,staff"],
+    );
+    expect("delete from app_user;", &["app_user bob", "mapping 1", "user_group bob,staff"]);
+    expect("delete from block;", &["block 1"]);
+    if database.kind == Kind::Postgres {
+        expect("truncate block;", &["block all"]);
+        expect("truncate app_user cascade;", &["app_user all", "mapping all", "user_group all"]);
+        expect(
+            "set session_replication_role = replica; insert into block (serial) values ('1');",
+            &["block 2"],
+        );
+    }
+}
+
+async fn loading_gives_every_row(database: Database) {
+    database.sql(ALICE);
+    database.sql(
+        "update mapping set valid_from = '2027-01-31T12:00:00Z', san_email = 'alice@example.com';
+         update app_user set enabled = not enabled, display_name = 'Älice';",
+    );
+    let store = database.store().await;
+    let snapshot = store.load().await.unwrap();
+    assert_eq!(snapshot.users[0].username, b"alice");
+    assert_eq!(snapshot.users[0].display_name.as_deref(), Some("Älice".as_bytes()));
+    assert_eq!((snapshot.users[0].enabled, snapshot.users[0].mapped_only), (0, 0));
+    assert_eq!(snapshot.groups[0].group_name, b"ops");
+    let mapping = &snapshot.mappings[0];
+    assert_eq!(mapping.valid_from.as_deref(), Some(&b"2027-01-31T12:00:00Z"[..]));
+    assert_eq!(mapping.pattern.san_email.as_deref(), Some(&b"alice@example.com"[..]));
+    assert_eq!(mapping.pattern.serial.as_deref(), Some(&b"1"[..]));
+    assert_eq!((mapping.enabled, mapping.valid_until.is_none()), (1, true));
+    assert_eq!(snapshot.blocks[0].pattern.serial.as_deref(), Some(&b"2"[..]));
+    let Look::Same(cursor) = store.look(&snapshot.cursor).await.unwrap() else {
+        panic!("nothing changed")
+    };
+    database.sql("update block set reason = 'stolen';");
+    assert_eq!(store.look(&cursor).await.unwrap(), Look::Changed);
+    assert_eq!(store.look(&snapshot.cursor).await.unwrap(), Look::Changed);
+}
+
+async fn a_row_that_nobody_can_read_as_text_is_loaded_all_the_same(database: Database) {
+    if database.kind == Kind::Postgres {
+        return;
+    }
+    database.sql(ALICE);
+    database.sql("update mapping set san_email = cast(x'ff41' as text);");
+    let snapshot = database.store().await.load().await.unwrap();
+    assert_eq!(snapshot.mappings[0].pattern.san_email.as_deref(), Some(&b"\xff\x41"[..]));
+    database.sql(
+        "pragma ignore_check_constraints = on; update mapping set enabled = 7, valid_from = 'x';",
+    );
+    let snapshot = database.store().await.load().await.unwrap();
+    assert_eq!(snapshot.mappings[0].enabled, 7);
+    assert_eq!(snapshot.mappings[0].valid_from.as_deref(), Some(&b"x"[..]));
+}
+
+async fn a_change_by_raw_sql_is_seen_within_a_second(database: Database) {
+    let store = database.store().await;
+    let mut session = Session::start(&store).await.unwrap();
+    // Between the subscription and the load, and after the load.
+    database.sql(ALICE);
+    assert_eq!(session.load().await.unwrap().users.len(), 1);
+    while session.changed(BLINK).await.unwrap() {
+        session.load().await.unwrap();
+    }
+    for sql in [
+        "update mapping set enabled = not enabled;",
+        "update app_user set username = 'bob';",
+        "delete from block;",
+    ] {
+        database.sql(sql);
+        let waited = wait_for_change(&mut session).await;
+        assert!(waited < BLINK, "{sql}: {waited:?}");
+        // Until it is loaded it stays a change.
+        assert!(session.changed(Duration::ZERO).await.unwrap());
+        session.load().await.unwrap();
+        assert!(session.looked_at().unwrap().elapsed() < DEADLINE);
+    }
+    assert!(!session.changed(Duration::from_millis(100)).await.unwrap());
+}
+
+async fn a_transaction_that_commits_after_a_later_one_is_seen(database: Database) {
+    if database.kind == Kind::Sqlite {
+        return;
+    }
+    database.sql(ALICE);
+    let store = database.store().await;
+    let mut session = Session::start(&store).await.unwrap();
+    let mut slow = database.open_shell();
+    slow.send("begin; update mapping set enabled = false;");
+    let idle = "select count(*) from pg_stat_activity
+        where datname = current_database() and state = 'idle in transaction';";
+    let started = Instant::now();
+    while database.sql(idle) != "1" {
+        assert!(started.elapsed() < DEADLINE);
+    }
+    session.load().await.unwrap();
+    database.sql("update block set reason = 'later, but first';");
+    wait_for_change(&mut session).await;
+    assert_eq!(session.load().await.unwrap().mappings[0].enabled, 1);
+    slow.send("commit;");
+    wait_for_change(&mut session).await;
+    assert_eq!(session.load().await.unwrap().mappings[0].enabled, 0);
+}
+
+async fn an_open_transaction_does_not_make_every_look_a_change(database: Database) {
+    database.sql(ALICE);
+    let store = database.store().await;
+    let mut session = Session::start(&store).await.unwrap();
+    let mut open = database.open_shell();
+    open.send("begin; update block set reason = 'forgotten';");
+    // Committed behind the open one: its number is higher, so each look reads it again.
+    if database.kind == Kind::Postgres {
+        database.sql("update mapping set note = 'x';");
+    }
+    session.load().await.unwrap();
+    let started = Instant::now();
+    let mut looks = 0;
+    while looks < 3 {
+        match session.changed(Duration::from_millis(50)).await.unwrap() {
+            true => drop(session.load().await.unwrap()),
+            false => looks += 1,
+        }
+        assert!(started.elapsed() < DEADLINE, "every look is a change");
+    }
+    open.send("rollback;");
+}
+
+async fn many_random_changes_end_in_the_same_directory(database: Database) {
+    database.sql(ALICE);
+    let store = database.store().await;
+    let mut session = Session::start(&store).await.unwrap();
+    let mut followed = session.load().await.unwrap();
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            let sql: String = (0..25)
+                .map(|step| {
+                    let serial = format!("{:x}", writer * 100 + step + 16);
+                    format!(
+                        "begin; insert into mapping (username, serial) values ('alice', '{serial}');
+                         update mapping set note = 'n{step}' where serial = '{serial}';
+                         {} commit;\n",
+                        if step % 3 == 0 {
+                            format!("delete from mapping where serial = '{serial}';")
+                        } else {
+                            String::new()
+                        }
+                    )
+                })
+                .collect();
+            match database.kind {
+                Kind::Postgres => sql,
+                // One writer at a time is all that SQLite has.
+                Kind::Sqlite => sql.replace("begin;", "begin immediate;"),
+            }
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        for sql in &writers {
+            scope.spawn(|| database.sql(sql));
+        }
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                // Until nothing is new any more and all writers have written.
+                let expected = 1 + 4 * (25 - 9);
+                let started = Instant::now();
+                loop {
+                    if session.changed(Duration::from_millis(100)).await.unwrap() {
+                        followed = session.load().await.unwrap();
+                    } else if followed.mappings.len() == expected {
+                        break;
+                    }
+                    assert!(started.elapsed() < DEADLINE, "{}", followed.mappings.len());
+                }
+            });
+        });
+    });
+    assert_eq!(followed.mappings.len(), store.load().await.unwrap().mappings.len());
+}
+
+#[tokio::test]
+async fn a_file_that_takes_the_place_of_another_ends_the_session() {
+    let database = Database::migrated(Kind::Sqlite).await;
+    let other = Database::migrated(Kind::Sqlite).await;
+    let store = database.store().await;
+    let mut session = Session::start(&store).await.unwrap();
+    session.load().await.unwrap();
+    std::fs::rename(other.path(), database.path()).unwrap();
+    let error = session.changed(BLINK).await.unwrap_err();
+    assert!(matches!(error, StoreError::FileReplaced { .. }), "{error}");
+    assert!(session.changed(BLINK).await.is_err(), "an ended session stays ended");
+}
+
+#[tokio::test]
+async fn a_lost_connection_ends_the_session() {
+    let database = Database::migrated(Kind::Postgres).await;
+    let store = database.store().await;
+    let mut session = Session::start(&store).await.unwrap();
+    session.load().await.unwrap();
+    database.sql(
+        "select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid();",
+    );
+    let error = session.changed(BLINK).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert!(session.load().await.is_err(), "an ended session stays ended");
+    let mut next = Session::start(&store).await.unwrap();
+    next.load().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_trimmed_feed_asks_a_late_cursor_to_load_anew() {
+    let database = Database::migrated(Kind::Postgres).await;
+    let store = database.store().await;
+    let late = store.load().await.unwrap().cursor;
+    database.sql(ALICE);
+    database.sql(
+        "update change set at = now() - interval '1 hour';
+         update feed set beat_at = now() - interval '1 hour';
+         select certgate_tend();",
+    );
+    assert_eq!(database.sql("select count(*) from change;"), "0");
+    assert_eq!(database.sql("select beat_at > now() - interval '1 minute' from feed;"), "t");
+    assert_eq!(store.look(&late).await.unwrap(), Look::Changed);
+    let fresh = store.load().await.unwrap().cursor;
+    assert!(matches!(store.look(&fresh).await.unwrap(), Look::Same(_)));
+}
+
+#[tokio::test]
+async fn a_role_with_rights_on_the_tables_alone_writes_and_follows() {
+    let database = Database::migrated(Kind::Postgres).await;
+    let role = format!("{}_role", database.name());
+    database.sql(&format!(
+        "create role {role} login password 'throw-away';
+         grant insert, update, delete, select on app_user, user_group, mapping, block to {role};
+         grant select on change, feed, certgate_schema to {role};
+         set role {role}; {ALICE}"
+    ));
+    let url = database.url_as(&role, "throw-away");
+    let store = certgate::store::Store::open(&url, certgate::store::Open::Existing).await.unwrap();
+    let mut session = Session::start(&store).await.unwrap();
+    assert_eq!(session.load().await.unwrap().mappings.len(), 1);
+    assert!(!session.changed(Duration::ZERO).await.unwrap());
+    drop(session);
+    store.close().await;
+    database.sql(&format!("drop owned by {role}; drop role {role};"));
+}
