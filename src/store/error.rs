@@ -58,7 +58,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The folder that the file should be made in is not there.
-    #[error("{path}: the folder {folder} does not exist; create it", path = path.display(), folder = folder.display())]
+    #[error("{}: the folder {} does not exist; create it", path.display(), folder.display())]
     FolderMissing {
         /// The file.
         path: PathBuf,
@@ -78,7 +78,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The file holds something else.
-    #[error("{path}: this file is not a SQLite database; check database.url", path = path.display())]
+    #[error("{}: this file is not a SQLite database; check database.url", path.display())]
     NotADatabase {
         /// The file.
         path: PathBuf,

@@ -44,7 +44,8 @@ async fn every_change_feeds_old_and_new_keys(database: &Database) {
             &["user_group alice,ops"],
         ),
         (
-            "insert into mapping (id, username, serial) values (1, 'alice', '0a'), (2, 'bob', '0b')",
+            "insert into mapping (id, username, serial) values (1, 'alice', '0a'), (2, 'bob', \
+                '0b')",
             &["mapping 1", "mapping 2"],
         ),
         ("insert into block (id, serial) values (3, '0c')", &["block 3"]),
@@ -120,7 +121,8 @@ async fn a_new_id_feeds_both(database: &Database) {
 async fn a_bulk_statement_feeds_one_key_for_all(database: &Database) {
     let users = |from: u32, to: u32| {
         format!(
-            "insert into app_user (username) select 'user' || n from generate_series({from}, {to}) n"
+            "insert into app_user (username) select 'user' || n from generate_series({from}, \
+                {to}) n"
         )
     };
     assert_eq!(fed(database, &users(1, 10_000)).len(), 10_000);
@@ -131,7 +133,8 @@ async fn a_bulk_statement_feeds_one_key_for_all(database: &Database) {
 
 async fn a_merge_and_a_copy_are_fed(database: &Database) {
     database.sql("insert into app_user (username) values ('alice'), ('bob')");
-    let merge = "merge into app_user using (values ('alice'), ('carol')) given (name) on username = given.name
+    let merge = "merge into app_user using (values ('alice'), ('carol')) given (name) on \
+        username = given.name
         when matched then update set enabled = false
         when not matched then insert (username) values (given.name)";
     assert_eq!(fed(database, merge), ["app_user alice", "app_user carol"]);
@@ -177,7 +180,10 @@ async fn tending_removes_what_is_old_and_settled_only(database: &Database) {
 
 async fn tending_bounds_the_feed(database: &Database) {
     for _ in 0..4 {
-        database.sql("insert into change (relation, key) select 'mapping', n::text from generate_series(1, 40000) n");
+        database.sql(
+            "insert into change (relation, key) select 'mapping', n::text from \
+            generate_series(1, 40000) n",
+        );
     }
     let mut trimmed_to = 0_u64;
     for _ in 0..3 {

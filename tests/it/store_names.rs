@@ -103,7 +103,8 @@ async fn every_spelling_of_a_serial_is_let_in_and_can_be_used(database: &Databas
     ];
     for serial in spellings {
         database.sql(&format!(
-            "insert into mapping (username, issuer, serial) values ('alice', 'CN=Example CA', '{serial}');
+            "insert into mapping (username, issuer, serial) values ('alice', 'CN=Example CA', \
+                '{serial}');
              insert into block (serial) values ('{serial}');"
         ));
     }
@@ -113,7 +114,8 @@ async fn every_spelling_of_a_serial_is_let_in_and_can_be_used(database: &Databas
     let rows = database.rows().await;
     let mut read: Vec<_> = rows.mappings.into_iter().filter_map(|row| row.pattern.serial).collect();
     let mut written: Vec<_> = spellings.iter().map(|serial| serial.as_bytes().to_vec()).collect();
-    (read.sort(), written.sort());
+    read.sort();
+    written.sort();
     assert_eq!(read, written);
 }
 
@@ -268,7 +270,8 @@ async fn times_that_are_let_in_can_be_used(database: &Database) {
     }
     for (number, (time, _)) in times.iter().enumerate() {
         database.sql(&format!(
-            "insert into mapping (id, username, serial, revoked_at) values ({number}, 'alice', '01', '{time}')"
+            "insert into mapping (id, username, serial, revoked_at) values ({number}, 'alice', \
+                '01', '{time}')"
         ));
     }
     assert_eq!(database.directory().await.unusable(), []);

@@ -37,15 +37,18 @@ fn statement() -> impl Strategy<Value = String> {
         1 => user().prop_map(|user| format!(
             "insert into app_user (username, note) values ('{user}', 'x') \
              on conflict (username) do update set note = 'y'")),
-        2 => user().prop_map(|user| format!("delete from app_user where username = '{user}' and username || '' = '{user}'")),
+        2 => user().prop_map(|user| format!("delete from app_user where username = '{user}' and \
+            username || '' = '{user}'")),
         2 => (user(), user()).prop_map(|(old, new)| format!(
             "update app_user set username = '{new}' where username || '' = '{old}'")),
         1 => (user(), time(), time()).prop_map(|(user, from, until)| format!(
-            "update app_user set valid_from = {from}, valid_until = {until} where username || '' = '{user}'")),
+            "update app_user set valid_from = {from}, valid_until = {until} where username || '' \
+                = '{user}'")),
         3 => (user(), group()).prop_map(|(user, group)| format!(
             "insert into user_group (username, group_name) values ('{user}', '{group}')")),
         1 => (group(), group()).prop_map(|(old, new)| format!(
-            "update user_group set group_name = '{new}' where group_name = '{old}' and username = 'alice'")),
+            "update user_group set group_name = '{new}' where group_name = '{old}' and username \
+                = 'alice'")),
         1 => (user(), group()).prop_map(|(user, group)| format!(
             "delete from user_group where username = '{user}' and group_name = '{group}'")),
         4 => (id(), user(), serial()).prop_map(|(id, user, serial)| format!(

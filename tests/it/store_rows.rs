@@ -18,15 +18,20 @@ fn bytes(text: &str) -> Option<Vec<u8>> {
 async fn a_snapshot_equals_what_was_written(database: &Database) {
     let hex = "0A".repeat(32);
     database.sql(&format!(
-        "insert into app_user (username, display_name, email, origin, mapped_only, enabled, valid_from, valid_until, note)
+        "insert into app_user (username, display_name, email, origin, mapped_only, enabled, \
+            valid_from, valid_until, note)
              values ('alice', 'Zoë \"a|b'' \\', 'alice@example.com', 'rule', true, false,
                  '2026-01-02T03:04:05.678901Z', '2027-01-01T00:00:00Z', 'n');
          insert into app_user (username) values ('bob');
          insert into user_group (username, group_name) values ('alice', 'ops'), ('alice', 'O=x;/%');
-         insert into mapping (id, username, sha256, spki_sha256, issuer, issuer_key_id, serial, subject, san_email,
-                 san_upn, san_uri, san_dns, common_name, enabled, valid_from, valid_until, revoked_at, revoked_reason, note)
-             values (7, 'alice', '{hex}', '{hex}', 'CN=Example CA, O=Éxample', '0b:ad', '0xCA92', '/CN=alice', 'a@b',
-                 'u@p', 'urn:x', '*.example.com', 'alice', false, '1970-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z',
+         insert into mapping (id, username, sha256, spki_sha256, issuer, issuer_key_id, serial, \
+         subject, san_email,
+                 san_upn, san_uri, san_dns, common_name, enabled, valid_from, valid_until, \
+                 revoked_at, revoked_reason, note)
+             values (7, 'alice', '{hex}', '{hex}', 'CN=Example CA, O=Éxample', '0b:ad', \
+             '0xCA92', '/CN=alice', 'a@b',
+                 'u@p', 'urn:x', '*.example.com', 'alice', false, '1970-01-01T00:00:00Z', \
+                 '9999-12-31T23:59:59.999Z',
                  '2026-02-03T04:05:06.000001Z', 'lost', 'remark');
          insert into mapping (id, username, serial) values (9007199254740993, 'bob', 'ca:92');
          insert into block (id, issuer, enabled, reason) values (-3, 'CN=Old CA', true, 'gone');"
@@ -141,11 +146,13 @@ async fn defaults_say_who_and_when(database: &Database) {
     database.sql("insert into app_user (username) values ('alice')");
     let row = match database.which {
         Which::Postgres => {
-            "select created_by = current_user, now() - created_at < interval '1 minute' from app_user"
+            "select created_by = current_user, now() - created_at < interval '1 minute' from \
+                app_user"
         }
         Which::Sqlite => {
             "select case when created_by is null then 't' end,
-                 case when julianday('now') - julianday(created_at) < 0.001 then 't' end from app_user"
+                 case when julianday('now') - julianday(created_at) < 0.001 then 't' end from \
+                 app_user"
         }
     };
     assert_eq!(database.sql(row), "t|t");

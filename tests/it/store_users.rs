@@ -24,7 +24,8 @@ only_on! { on_postgres: Postgres:
 
 const PEOPLE: &str = "
     insert into app_user (username) values ('alice'), ('bob');
-    insert into user_group (username, group_name) values ('alice', 'ops'), ('alice', 'staff'), ('bob', 'ops');
+    insert into user_group (username, group_name) values ('alice', 'ops'), ('alice', 'staff'), \
+    ('bob', 'ops');
     insert into mapping (username, serial) values ('alice', '0a'), ('alice', '0b'), ('bob', '0c');";
 
 /// Who has what, in one line.
@@ -75,7 +76,8 @@ async fn a_user_deleted_and_made_anew_has_no_mappings_and_no_groups(database: &D
     assert_eq!(state(database), "alice:: bob:0c:ops");
     // Also within one transaction, and by a name in another case.
     database.sql(
-        "begin; delete from app_user where username = 'bob'; insert into app_user (username) values ('Bob'); commit;",
+        "begin; delete from app_user where username = 'bob'; insert into app_user (username) \
+            values ('Bob'); commit;",
     );
     assert_eq!(state(database), "Bob:: alice::");
     assert_eq!(orphans(database), "0");
@@ -105,7 +107,8 @@ async fn an_upsert_keeps_what_hangs_on_the_user(database: &Database) {
     );
     assert_eq!(state(database), "alice:0a+0b:ops+staff bob:0c:ops");
     let error = database.error(
-        "insert into app_user (username) values ('ALICE') on conflict (username) do update set enabled = false",
+        "insert into app_user (username) values ('ALICE') on conflict (username) do update set \
+            enabled = false",
     );
     assert!(error.contains("app_user_username_without_case"), "{error}");
 }
@@ -223,7 +226,10 @@ async fn a_replaying_session_still_feeds_the_followers(database: &Database) {
          delete from user_group where username = 'bob';
          truncate block;",
     );
-    let fed = database.sql("select relation, case when relation = 'mapping' then '' else key end from change order by 1");
+    let fed = database.sql(
+        "select relation, case when relation = 'mapping' then '' else key end \
+        from change order by 1",
+    );
     assert_eq!(fed, "block|\nmapping|\nuser_group|bob,ops");
 }
 
@@ -252,7 +258,9 @@ async fn a_role_with_rights_on_the_tables_alone_can_write_them(database: &Databa
         format!("set role {role}"),
         "insert into change (relation, key) values ('mapping', '1')".to_owned(),
         "select certgate_note('mapping', array['1'])".to_owned(),
-        "create table mine (username text); create trigger t after insert on mine for each statement execute function certgate_app_user_changed()".to_owned(),
+        "create table mine (username text); create trigger t after insert on mine for each \
+            statement execute function certgate_app_user_changed()"
+            .to_owned(),
         "select * from mapping".to_owned(),
         "reset role".to_owned(),
         format!("drop owned by {role}"),
