@@ -30,6 +30,12 @@ const REASON_HEADER: HeaderName = HeaderName::from_static("x-auth-reason");
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is kept.
 const MAX_REQUEST_ID_BYTES: usize = 128;
+/// The client's address as the proxy saw it: logged, never decided on.
+const REAL_IP_HEADER: HeaderName = HeaderName::from_static("x-real-ip");
+/// The host the client asked for: logged, never decided on.
+const ORIGINAL_HOST_HEADER: HeaderName = HeaderName::from_static("x-original-host");
+/// Longest host name that is kept, RFC 1035 2.3.4.
+const MAX_HOST_BYTES: usize = 255;
 
 /// Who may ask.
 #[derive(Debug, Default)]
@@ -196,6 +202,8 @@ fn report(decision: &Decision<'_>, seen: Option<&Presented>, headers: &HeaderMap
             say!(
                 info,
                 "denied",
+                client.address = client_address(headers),
+                request.host = original_host(headers),
                 certificate.subject =
                     text(identity.and_then(|i| Some(i.subject.as_ref()?.to_string()))),
                 certificate.issuer =
@@ -216,6 +224,19 @@ fn request_id(headers: &HeaderMap) -> &str {
     let id = headers.get(REQUEST_ID_HEADER).and_then(|value| value.to_str().ok()).unwrap_or("");
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if id.len() <= MAX_REQUEST_ID_BYTES && id.bytes().all(is_plain) { id } else { "" }
+}
+
+/// The client's address, if the proxy sent one and it is one.
+fn client_address(headers: &HeaderMap) -> String {
+    let text = headers.get(REAL_IP_HEADER).and_then(|value| value.to_str().ok());
+    let address = text.and_then(|text| text.parse::<IpAddr>().ok());
+    address.map(|address| address.to_string()).unwrap_or_default()
+}
+
+/// The host the client asked for, if it looks like one.
+fn original_host(headers: &HeaderMap) -> &str {
+    let host = headers.get(ORIGINAL_HOST_HEADER).and_then(|value| value.to_str().ok());
+    host.filter(|host| host.len() <= MAX_HOST_BYTES).unwrap_or_default()
 }
 
 struct Lines<'r>(&'r HeaderMap);

@@ -16,6 +16,7 @@ mod dialect_behind;
 mod dialect_caddy;
 mod dialect_refusal;
 mod documents;
+mod nginx_databases;
 mod nginx_demo;
 mod nginx_files;
 mod nginx_hostile;
