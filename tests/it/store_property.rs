@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::support::shells::{Database, Which};
 
 /// Few: each types its statements into two shells.
-const CASES: u32 = 24;
+const CASES: u32 = 12;
 /// Statements between two comparisons.
 const MAX_STATEMENTS: usize = 25;
 
