@@ -251,7 +251,7 @@ async fn a_database_with_another_encoding_is_refused(database: &Database) {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_retryable() {
+fn a_server_that_is_not_there_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
