@@ -81,7 +81,8 @@ impl Follower {
     }
 
     async fn reopen(&self) -> Result<Session, StoreError> {
-        let store = Store::open(&self.url, Open::Create).await?;
+        // Never made anew: an empty database would be published as an empty directory.
+        let store = Store::open(&self.url, Open::Existing).await?;
         self.start_session(&store).await
     }
 
