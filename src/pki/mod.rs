@@ -6,6 +6,8 @@
 
 mod attribute;
 mod certificate;
+mod chain;
+mod crl;
 mod der;
 mod dn;
 mod fingerprint;
@@ -15,10 +17,15 @@ mod forge;
 mod identity;
 mod names;
 mod serial;
+mod signature;
 mod time;
 mod usage;
 
 pub use certificate::{Certificate, CertificateError, MAX_CERTIFICATE_DER_BYTES, PemError};
+pub use chain::{
+    Chain, ChainError, Link, MAX_CHAIN_CERTIFICATES, StoreError, TrustStore, Validity,
+};
+pub use crl::{CrlError, ReasonCode, RevocationList, Scope, SignedList, split_lists};
 pub use der::DerError;
 pub use dn::{DistinguishedName, DnError, MAX_DN_ATTRIBUTES, MAX_DN_BYTES, SlashForm};
 pub use fingerprint::{Fingerprint, FingerprintError};
