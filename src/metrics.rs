@@ -296,6 +296,16 @@ mod tests {
         # TYPE certgate_build info
         # HELP certgate_directory_blocks Blocks in memory.
         # TYPE certgate_directory_blocks gauge
+        # HELP certgate_crl_entries Serials on the CRLs in force.
+        # TYPE certgate_crl_entries gauge
+        # HELP certgate_crl_last_load_successful Whether every file of CRLs and CAs could be used at the last look: 1 or 0.
+        # TYPE certgate_crl_last_load_successful gauge
+        # HELP certgate_crl_lists CRLs in force.
+        # TYPE certgate_crl_lists gauge
+        # HELP certgate_crl_load_failures Times that a file of CRLs or CAs was found to be unusable.
+        # TYPE certgate_crl_load_failures counter
+        # HELP certgate_crl_unusable_files Files of CRLs and CAs that could not be used at the last look.
+        # TYPE certgate_crl_unusable_files gauge
         # HELP certgate_directory_mappings Mappings in memory.
         # TYPE certgate_directory_mappings gauge
         # HELP certgate_directory_unusable_rows Rows that could not be read and do not count, by relation.
@@ -314,6 +324,10 @@ mod tests {
         # TYPE certgate_decision_duration_seconds histogram
         # HELP certgate_directory_age_seconds Age of the directory: time since the last good look at the database.
         # TYPE certgate_directory_age_seconds gauge
+        # HELP certgate_crl_oldest_age_seconds Age of the oldest CRL in force: time since its thisUpdate.
+        # TYPE certgate_crl_oldest_age_seconds gauge
+        # HELP certgate_crl_next_update_seconds Time to the first nextUpdate of a CRL in force; negative once it has passed.
+        # TYPE certgate_crl_next_update_seconds gauge
         # EOF
         ");
     }

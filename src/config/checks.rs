@@ -17,10 +17,6 @@ const UNAVAILABLE: &[Unavailable] = &[
     ("admin.listen", |config| config.admin.listener.listen != Listen::Off),
     ("directory.snapshot_file", |config| config.directory.snapshot_file.is_some()),
     ("proxy.dialect", |config| !config.proxy.dialect.is_available()),
-    ("revocation.crl", |config| !config.revocation.crl.is_empty()),
-    ("trust.mode", |config| config.trust.mode != TrustMode::Proxy),
-    ("trust.anchors", |config| !config.trust.anchors.is_empty()),
-    ("trust.intermediates", |config| !config.trust.intermediates.is_empty()),
 ];
 
 /// A key, and whether the configuration asks for what it names.
@@ -36,6 +32,7 @@ pub(super) fn check(config: &Config, reader: &mut Reader) {
     check_exposure(config, reader);
     check_places(config, reader);
     check_source(config, reader);
+    check_trust(config, reader);
     check_verify_signal(config, reader);
     check_input_headers(config, reader);
     check_output_headers(config, reader);
@@ -137,6 +134,25 @@ fn check_source(config: &Config, reader: &mut Reader) {
     if headers.subject.is_none() && headers.serial.is_none() {
         let what = format!("is headers, and the dialect {dialect} has no serial or DN header");
         reader.problem("identity.source", Fault::new(what, "have the certificate read"));
+    }
+}
+
+/// Chains are verified against something, and a verified chain is not possession: who alone verifies
+/// chains must know that it is the proxy that asks.
+fn check_trust(config: &Config, reader: &mut Reader) {
+    let mode = config.trust.mode;
+    if mode == TrustMode::Proxy {
+        return;
+    }
+    if !reader.is_filled("trust.anchors") {
+        let what = format!("is {mode}, and trust.anchors is empty: nobody could come in");
+        reader.problem("trust.mode", Fault::new(what, "name the PEM files of the CAs there"));
+    }
+    let callers = callers_meant(reader);
+    if mode == TrustMode::Own && !callers.trusted && !callers.secret {
+        let what = "is own, and nothing tells the proxy from anybody else: a certificate is public, \
+                    and its chain proves nothing about who sends it";
+        reader.problem("trust.mode", Fault::new(what, "set proxy.trusted or proxy.secret_file"));
     }
 }
 

@@ -7,7 +7,7 @@
 mod attribute;
 mod certificate;
 mod chain;
-mod crl;
+pub(crate) mod crl;
 mod der;
 mod dn;
 mod fingerprint;

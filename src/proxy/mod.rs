@@ -12,5 +12,5 @@ mod verify;
 pub use fields::{HeaderNames, Headers};
 pub use memory::Memory;
 pub use percent::{PercentError, percent_decode_strict};
-pub use reader::{Presented, Reader, Shown, Source};
+pub use reader::{ChainsBy, Presented, Reader, Shown, Source};
 pub use verify::{Failure, VerifyResult};

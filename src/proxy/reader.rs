@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::fields::{Fields, HeaderNames, Headers};
 use super::memory::Memory;
 use super::percent::percent_decode_strict;
-use super::verify::VerifyResult;
+use super::verify::{Failure, VerifyResult};
 use crate::pki::{
     Certificate, CertificateError, DistinguishedName, Identity, SerialNumber, SlashForm,
 };
@@ -43,6 +43,14 @@ pub struct Shown {
     serial_text: String,
 }
 
+impl Shown {
+    /// The certificates that came with it, by the proxy's word, as DER; nobody has vouched for them.
+    #[must_use]
+    pub fn sent(&self) -> &[Box<[u8]>] {
+        &[]
+    }
+}
+
 impl From<Certificate> for Shown {
     fn from(certificate: Certificate) -> Self {
         Self {
@@ -64,6 +72,17 @@ pub struct Reader {
     pub source: Source,
     /// Whether a name header may have the slash form (`proxy.legacy_dn`).
     pub slash_form: SlashForm,
+    /// Who says whether a chain leads to a trusted CA.
+    pub chains: ChainsBy,
+}
+
+/// Who says whether a chain leads to a trusted CA (`trust.mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainsBy {
+    /// The proxy: its "unknown issuer" denies.
+    Proxy,
+    /// We alone (`own`): its "unknown issuer" is no answer, and the decision verifies the chain.
+    Us,
 }
 
 impl Reader {
@@ -80,6 +99,8 @@ impl Reader {
         let fields = Fields::collect(&self.names, headers)?;
         match VerifyResult::parse_nginx(fields.verify) {
             VerifyResult::Success => {}
+            // Whom to trust is ours to say then; any other failure stays the proxy's word.
+            VerifyResult::Failed(Failure::UnknownIssuer) if self.chains == ChainsBy::Us => {}
             VerifyResult::Absent if !fields.has_material() => return Ok(Presented::Nobody),
             VerifyResult::Absent => {
                 self.parse_texts(&fields)?;

@@ -152,7 +152,8 @@ fn may_mean(list: &RevocationList, key: IssuerKey<'_>) -> bool {
 }
 
 /// Whether a list still says of what it does not hold that it is not revoked.
-pub(super) fn is_current(list: &RevocationList, now: UnixTime, grace: Duration) -> bool {
+#[must_use]
+pub fn is_current(list: &RevocationList, now: UnixTime, grace: Duration) -> bool {
     let grace = i64::try_from(grace.as_micros()).unwrap_or(i64::MAX);
     now.as_micros() <= list.next_update.as_micros().saturating_add(grace)
 }

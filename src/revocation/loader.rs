@@ -48,6 +48,8 @@ struct Seen {
     certificates: Vec<Certificate>,
     /// The lists that it has brought into force, by SHA-256.
     brought: Vec<Fingerprint>,
+    /// Whether a list in it is older than one in another file.
+    is_superseded: bool,
     retry: Retry,
 }
 
@@ -95,6 +97,12 @@ impl Loader {
         &self.sources
     }
 
+    /// Whether a list in this file is older than one of the same issuer in another.
+    #[must_use]
+    pub fn is_superseded(&self, path: &Path) -> bool {
+        self.files.get(path).is_some_and(|seen| seen.is_superseded)
+    }
+
     /// Forgets the stamps, so that the next look reads everything anew.
     pub fn forget_stamps(&mut self) {
         self.store_is_settled = false;
@@ -123,7 +131,7 @@ impl Loader {
         if has_news {
             let held: Vec<Fingerprint> = lists.iter().map(|list| list.sha256).collect();
             origins.retain(|sha256, _| held.contains(sha256));
-            let generation = self.authorities.generation + 1;
+            let generation = self.authorities.generation + u64::from(has_new_store);
             self.authorities = Arc::new(Authorities { generation, store, lists, origins });
         }
         let is_new = |(path, why): &(&PathBuf, &String)| before.get(*path) != Some(*why);
@@ -268,6 +276,7 @@ impl Loader {
         let mut brought = Vec::new();
         let mut in_force = Vec::new();
         let mut retry = Retry::Never;
+        let mut is_superseded = false;
         let mut wrong = None;
         for der in ders {
             let sha256 = Fingerprint::of(der);
@@ -288,7 +297,7 @@ impl Loader {
                             in_force.extend(&brought_before);
                             wrong = Some(OLDER.to_owned());
                         }
-                        Taken::Older => {}
+                        Taken::Older => is_superseded = true,
                     }
                 }
                 Err(refused) => {
@@ -300,6 +309,7 @@ impl Loader {
         }
         if let Some(seen) = self.files.get_mut(path) {
             seen.retry = retry;
+            seen.is_superseded = is_superseded;
             seen.brought = in_force;
             seen.brought.extend(&brought);
         }

@@ -21,7 +21,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::pki::{Fingerprint, TrustStore};
 
-pub use self::lists::{IssuerKey, Lists, Status, Subject};
+pub use self::lists::{IssuerKey, Lists, Status, Subject, is_current};
 pub use self::loader::{Loader, Looked};
 pub use self::memory::ChainMemory;
 pub use self::sources::Sources;
@@ -29,7 +29,7 @@ pub use self::sources::Sources;
 /// Everything known of the CAs at one moment.
 #[derive(Debug, Default)]
 pub struct Authorities {
-    /// Counts the values that were published; what was verified by one may not hold by another.
+    /// Counts the trust stores: a chain that was verified under one may not hold under another.
     pub generation: u64,
     /// Whom a chain may end in.
     pub store: Arc<TrustStore>,

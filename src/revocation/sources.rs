@@ -20,6 +20,14 @@ pub struct Sources {
     pub intermediates: Vec<PathBuf>,
 }
 
+impl Sources {
+    /// Whether there is nothing to look at.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.crl.is_empty() && self.anchors.is_empty() && self.intermediates.is_empty()
+    }
+}
+
 /// What tells one state of a file from the next, without reading it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Stamp {

@@ -74,11 +74,6 @@ fn what_has_no_code_yet_is_refused_and_not_ignored() {
         ("proxy.dialect", "caddy"),
         ("proxy.dialect", "haproxy"),
         ("proxy.dialect", "apache"),
-        ("revocation.crl", "/etc/certgate/crl.pem"),
-        ("trust.anchors", "/etc/certgate/ca.pem"),
-        ("trust.intermediates", "/etc/certgate/ca.pem"),
-        ("trust.mode", "both"),
-        ("trust.mode", "own"),
     ] {
         refused(&[(key, value)], "not available in this version");
     }

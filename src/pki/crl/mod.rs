@@ -5,6 +5,8 @@
 //! what an absent list means.
 
 mod extensions;
+#[cfg(test)]
+pub(crate) mod forge;
 mod table;
 #[cfg(test)]
 mod tests;
