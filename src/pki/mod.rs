@@ -13,7 +13,7 @@ mod dn;
 mod fingerprint;
 #[cfg(test)]
 #[allow(dead_code, reason = "the integration tests use the rest")]
-mod forge;
+pub(crate) mod forge;
 mod identity;
 mod names;
 mod serial;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::pki::{
-    DistinguishedName, Fingerprint, ReasonCode, RevocationList, Scope, SerialNumber, UnixTime,
+    DistinguishedName, Fingerprint, ReasonCode, RevocationList, SerialNumber, UnixTime,
 };
 
 /// Every list, by the name of its issuer.
@@ -65,27 +65,30 @@ impl Lists {
     /// nextUpdate.
     ///
     /// In doubt towards "revoked": a serial that is listed by any list that could be meant is
-    /// revoked, and only current lists of every key that could be meant make a certificate good.
+    /// revoked, and only current lists of every key that could be meant make a certificate good. A
+    /// delta adds to what a complete list revokes and takes nothing back.
     #[must_use]
     pub fn status(&self, subject: &Subject<'_>, now: UnixTime, grace: Duration) -> Status<'_> {
         let Some(named) = self.by_issuer.get(subject.issuer) else {
             return Status::Unknown;
         };
-        let meant: Vec<&RevocationList> = named
-            .iter()
-            .map(|list| &**list)
-            .filter(|list| list.scope.covers(subject.is_ca) && may_mean(list, subject.key))
-            .collect();
-        let find = |list: &'_ &RevocationList| list.find(subject.serial);
-        if meant.is_empty() {
-            let listed = named.iter().find_map(|list| Some((list, list.find(subject.serial)?)));
-            return match listed {
-                Some((list, reason)) => Status::Revoked(list, reason),
-                None => Status::Unknown,
+        let named = || named.iter().map(|list| &**list);
+        let may_mean = |list: &&RevocationList| {
+            list.scope.covers(subject.is_ca) && may_mean(list, subject.key)
+        };
+        let meant: Vec<&RevocationList> =
+            named().filter(|list| !list.is_delta).filter(may_mean).collect();
+        let is_overtaken = |delta: &RevocationList| {
+            named().any(|list| !list.is_delta && list.replaces(delta) && !list.is_older_than(delta))
+        };
+        let looked_at = named().filter(|list| meant.is_empty() || may_mean(list));
+        for list in looked_at {
+            let listed = match list.find(subject.serial) {
+                Some(ReasonCode::RemoveFromCrl) if list.is_delta => None,
+                Some(_) if list.is_delta && is_overtaken(list) => None,
+                listed => listed,
             };
-        }
-        for list in &meant {
-            if let Some(reason) = find(list) {
+            if let Some(reason) = listed {
                 return Status::Revoked(list, reason);
             }
         }
@@ -107,24 +110,17 @@ impl Lists {
         self.by_issuer.values().flatten()
     }
 
-    /// The list of this issuer's name, key and scope.
-    pub(super) fn held(
-        &self,
-        issuer: &DistinguishedName,
-        signer: &Fingerprint,
-        scope: Scope,
-    ) -> Option<&Arc<RevocationList>> {
-        let same = |list: &&Arc<RevocationList>| list.signer == *signer && list.scope == scope;
-        self.by_issuer.get(issuer)?.iter().find(same)
+    /// The list that this one would stand in the place of.
+    pub(super) fn held(&self, list: &RevocationList) -> Option<&Arc<RevocationList>> {
+        let same = |held: &&Arc<RevocationList>| is_successor(list, held);
+        self.by_issuer.get(&list.issuer)?.iter().find(same)
     }
 
     /// Takes a list in, in the place of an older one of the same issuer, key and scope; going back
     /// is refused.
     pub(super) fn take(&mut self, list: Arc<RevocationList>) -> Taken {
         let named = self.by_issuer.entry(list.issuer.clone()).or_default();
-        let same = |other: &&mut Arc<RevocationList>| {
-            other.signer == list.signer && other.scope == list.scope
-        };
+        let same = |held: &&mut Arc<RevocationList>| is_successor(&list, held);
         match named.iter_mut().find(same) {
             Some(held) if list.is_older_than(held) => Taken::Older,
             Some(held) => {
@@ -137,6 +133,11 @@ impl Lists {
             }
         }
     }
+}
+
+/// Whether one list is another state of the other: of the same key, about the same certificates.
+fn is_successor(list: &RevocationList, held: &RevocationList) -> bool {
+    list.replaces(held) && list.is_delta == held.is_delta
 }
 
 /// Whether the list may be of the key that signed the certificate. A list whose key has no

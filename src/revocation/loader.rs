@@ -287,7 +287,7 @@ impl Loader {
             match verify(der, issuers(), now) {
                 Ok(list) => {
                     let list = Arc::new(list);
-                    let held = lists.held(&list.issuer, &list.signer, list.scope);
+                    let held = lists.held(&list);
                     let own = held.is_some_and(|held| brought_before.contains(&held.sha256));
                     match lists.take(list) {
                         Taken::InForce => brought.push(sha256),

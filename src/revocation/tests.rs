@@ -8,7 +8,8 @@ use rcgen::{KeyPair, KeyUsagePurpose};
 use tempfile::TempDir;
 
 use super::*;
-use crate::pki::crl::forge::{CrlForge, authority, authority_for, utc};
+use crate::pki::crl::forge::{CrlForge, DELTA, authority, authority_for, entry, reason, utc};
+use crate::pki::forge::tlv;
 use crate::pki::{Certificate, DistinguishedName, SerialNumber, SlashForm, UnixTime};
 
 const SIGNS: &[KeyUsagePurpose] = &[KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -251,4 +252,30 @@ fn replace(path: &Path, bytes: &[u8]) {
     let hidden = path.with_extension("new");
     fs::write(&hidden, bytes).unwrap();
     fs::rename(hidden, path).unwrap();
+}
+
+#[test]
+fn a_delta_adds_to_the_complete_list_until_that_has_overtaken_it_and_takes_nothing_back() {
+    let mut world = World::new();
+    let delta = |number: u8, base: u8| {
+        CrlForge::new("Example CA", number).extend(DELTA, true, &tlv(0x02, &[&[base]]))
+    };
+    let mut first = delta(3, 2).revoke(&[6]);
+    first.entries.push(entry(&[5], &[reason(8)]));
+    world.put("delta.crl", &first.der(&world.key));
+    world.look();
+    assert_eq!(world.status(7), "unknown", "a delta alone makes nothing good");
+    assert_eq!(world.status(6), "revoked unspecified");
+    world.put("a.crl", &world.list(2, &[5]));
+    world.look();
+    assert_eq!(world.status(5), "revoked unspecified");
+    assert_eq!(world.status(6), "revoked unspecified");
+    assert_eq!(world.status(7), "good");
+    world.put("delta.crl", &delta(2, 1).der(&world.key));
+    world.look();
+    assert!(world.problem("delta.crl").unwrap().contains("going back is refused"));
+    assert_eq!(world.status(6), "revoked unspecified");
+    world.put("a.crl", &world.list(4, &[]));
+    world.look();
+    assert_eq!([5, 6, 7].map(|serial| world.status(serial)), ["good", "good", "good"]);
 }

@@ -22,6 +22,7 @@ mod nginx_spoof;
 mod nginx_upstream;
 mod nginx_values;
 mod pki_nginx_dn;
+mod pkits;
 mod service_start;
 mod store_contract;
 mod support;

@@ -11,11 +11,13 @@ pub(super) struct ListExtensions {
     pub(super) authority_key_id: Option<Vec<u8>>,
     pub(super) number: Option<CrlNumber>,
     pub(super) scope: Scope,
+    pub(super) is_delta: bool,
 }
 
 impl ListExtensions {
     pub(super) fn read(explicit: Option<Tlv<'_>>) -> Result<Self, CrlError> {
-        let mut read = Self { authority_key_id: None, number: None, scope: Scope::All };
+        let mut read =
+            Self { authority_key_id: None, number: None, scope: Scope::All, is_delta: false };
         let Some(explicit) = explicit else {
             return Ok(read);
         };
@@ -24,10 +26,16 @@ impl ListExtensions {
             match extension.oid {
                 AUTHORITY_KEY_IDENTIFIER => read.authority_key_id = extension.authority_key_id()?,
                 CRL_NUMBER => read.number = Some(extension.number()?),
-                DELTA_CRL_INDICATOR => return Err(CrlError::Delta),
+                DELTA_CRL_INDICATOR => {
+                    extension.number()?;
+                    read.is_delta = true;
+                }
                 ISSUING_DISTRIBUTION_POINT => read.scope = extension.scope()?,
                 _ => extension.refuse_if_critical()?,
             }
+        }
+        if read.is_delta && read.number.is_none() {
+            return Err(CrlError::DeltaWithoutNumber);
         }
         Ok(read)
     }

@@ -1,7 +1,7 @@
 //! Certificate revocation lists, RFC 5280 section 5: read strictly, verified once, kept in few bytes.
 //!
-//! A list that is only half understood is refused: delta, indirect and partitioned lists, lists for
-//! some reasons, unknown critical extensions. Nothing here fetches a list, reads a clock or decides
+//! A list that is only half understood is refused: indirect and partitioned lists, lists for some
+//! reasons, unknown critical extensions. A delta only ever adds to what is revoked. Nothing here fetches a list, reads a clock or decides
 //! what an absent list means.
 
 mod extensions;
@@ -39,6 +39,9 @@ pub struct RevocationList {
     pub next_update: UnixTime,
     /// Which certificates it is about.
     pub scope: Scope,
+    /// Whether it holds only what changed since a complete one (5.2.4): from its silence nothing
+    /// follows.
+    pub is_delta: bool,
     /// SHA-256 of the whole list.
     pub sha256: Fingerprint,
     entries: Table,
@@ -63,6 +66,12 @@ impl RevocationList {
     /// Every serial with its reason, in no order that means anything.
     pub fn entries(&self) -> impl Iterator<Item = (SerialNumber, ReasonCode)> {
         self.entries.iter()
+    }
+
+    /// Whether this list is of the same issuer's key and about the same certificates as `other`.
+    pub fn replaces(&self, other: &Self) -> bool {
+        let is_issuers = self.issuer == other.issuer && self.signer == other.signer;
+        is_issuers && self.scope == other.scope
     }
 
     /// Whether this list is older than `other`: by cRLNumber where both have one, else, and where
@@ -155,8 +164,9 @@ pub enum ReasonCode {
     CessationOfOperation,
     /// certificateHold: revoked as long as it is listed.
     CertificateHold,
-    /// removeFromCRL: has a meaning in delta lists only, so that in a complete one the certificate
-    /// is still listed, and revoked.
+    /// removeFromCRL: in a complete list, where it has no meaning, the certificate is still listed
+    /// and revoked. In a delta it revokes nothing, and takes nothing back either: that waits for
+    /// the next complete list.
     RemoveFromCrl,
     /// privilegeWithdrawn.
     PrivilegeWithdrawn,
@@ -286,6 +296,7 @@ impl<'a> SignedList<'a> {
             this_update: self.this_update,
             next_update,
             scope: extensions.scope,
+            is_delta: extensions.is_delta,
             sha256: Fingerprint::of(self.der),
             entries: self.read_entries()?,
         })
@@ -365,9 +376,9 @@ pub enum CrlError {
     /// A list about attribute certificates (5.2.5).
     #[error("the list is about attribute certificates")]
     AttributeCertificates,
-    /// A delta list (5.2.4): only what changed, so that nothing follows from an absence.
-    #[error("this is a delta CRL, which is not supported: publish the complete one")]
-    Delta,
+    /// A delta that does not say where it stands (5.2.4).
+    #[error("this is a delta CRL without a cRLNumber")]
+    DeltaWithoutNumber,
     /// Not strict DER, or not the structure of a list.
     #[error("not a CRL in DER: {0}")]
     Der(#[from] DerError),

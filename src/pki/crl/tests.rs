@@ -100,8 +100,17 @@ fn what_is_only_half_understood_is_refused() {
     let unknown = |critical| extension(&[0x2a, 0x03, 0x04], critical, &[0x05, 0x00]);
     let dotted = || "1.2.3.4".to_owned();
     let table = [
-        (base().extend(DELTA, true, &tlv(0x02, &[&[1]])), CrlError::Delta),
-        (base().extend(DELTA, false, &tlv(0x02, &[&[1]])), CrlError::Delta),
+        (
+            {
+                let delta = base().extend(DELTA, true, &tlv(0x02, &[&[1]]));
+                CrlForge { extensions: delta.extensions[1..].to_vec(), ..delta }
+            },
+            CrlError::DeltaWithoutNumber,
+        ),
+        (
+            base().extend(DELTA, true, &[0x05, 0x00]),
+            CrlError::Extension { oid: "2.5.29.27".to_owned() },
+        ),
         (point(&full_name), CrlError::Partitioned),
         (point(&tlv(0x83, &[&[1, 0x40]])), CrlError::SomeReasons),
         (point(&tlv(0x84, &[&[0xff]])), CrlError::Indirect),
