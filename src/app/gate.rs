@@ -12,7 +12,7 @@ use crate::http::authorize::{Gate, Trust};
 use crate::http::output::Output;
 use crate::metrics::Metrics;
 use crate::pki::SlashForm;
-use crate::proxy::{ChainsBy, HeaderNames, Reader, Source};
+use crate::proxy::{ChainsBy, Dialect, HeaderNames, Reader, Source};
 use crate::revocation::{Published, Sources};
 use crate::sync::Replica;
 
@@ -47,9 +47,12 @@ pub fn reader(config: &Config) -> Reader {
     let names = &config.proxy.headers;
     let text = |name: &Option<config::HeaderName>| name.as_ref().map(|name| name.as_str().into());
     Reader {
+        dialect: dialect(config.proxy.dialect),
         names: HeaderNames {
             verify: text(&names.verify),
+            used: text(&names.used),
             certificate: text(&names.certificate),
+            chain: text(&names.chain),
             serial: text(&names.serial),
             subject: text(&names.subject),
             issuer: text(&names.issuer),
@@ -63,6 +66,22 @@ pub fn reader(config: &Config) -> Reader {
             TrustMode::Own => ChainsBy::Us,
             TrustMode::Both | TrustMode::Proxy => ChainsBy::Proxy,
         },
+    }
+}
+
+/// The manner of speaking behind a dialect's name; the `django-*` ones are nginx's values under
+/// other header names.
+fn dialect(name: config::Dialect) -> Dialect {
+    match name {
+        config::Dialect::Apache => Dialect::Apache,
+        config::Dialect::Caddy => Dialect::Caddy,
+        config::Dialect::Haproxy => Dialect::Haproxy,
+        config::Dialect::Nginx
+        | config::Dialect::DjangoX509
+        | config::Dialect::DjangoTlsCertificateAuth
+        | config::Dialect::DjangoSslAuth => Dialect::Nginx,
+        config::Dialect::Rfc9440 => Dialect::Rfc9440,
+        config::Dialect::Traefik => Dialect::Traefik,
     }
 }
 

@@ -202,7 +202,7 @@ impl TrustFacts {
     pub(super) fn new(shown: &Shown, loader: &Loader, policy: &Policy, now: UnixTime) -> Self {
         let known = loader.authorities();
         let verified = (policy.trust.chains == Chains::Verified)
-            .then(|| known.store.verify(&shown.certificate, shown.sent(), now));
+            .then(|| known.store.verify(&shown.certificate, &shown.chain, now));
         let chain = verified.as_ref().and_then(|verified| verified.as_ref().ok());
         let unusable = loader.problems().iter();
         Self {

@@ -16,7 +16,6 @@ pub const HEADER_MODE_UNCHECKED: &[&str] = &["expiry", "key usage", "revocation 
 const UNAVAILABLE: &[Unavailable] = &[
     ("admin.listen", |config| config.admin.listener.listen != Listen::Off),
     ("directory.snapshot_file", |config| config.directory.snapshot_file.is_some()),
-    ("proxy.dialect", |config| !config.proxy.dialect.is_available()),
 ];
 
 /// A key, and whether the configuration asks for what it names.
@@ -185,6 +184,9 @@ fn check_input_headers(config: &Config, reader: &mut Reader) {
         ("proxy.headers.serial", headers.serial.as_ref()),
         ("proxy.headers.subject", headers.subject.as_ref()),
         ("proxy.headers.issuer", headers.issuer.as_ref()),
+        // These two names are the dialect's own and cannot be replaced.
+        ("proxy.dialect", headers.used.as_ref()),
+        ("proxy.dialect", headers.chain.as_ref()),
     ];
     check_distinct(&names, reader);
 }

@@ -167,8 +167,8 @@ pub static KEYS: &[Key] = &[
         "proxy.dialect",
         Shape::Text,
         "\"nginx\"",
-        "How the proxy says whose certificate it is: nginx, django-x509, \
-         django-tls-certificate-auth or django-ssl-auth",
+        "How the proxy says whose certificate it is: nginx, rfc9440, haproxy, apache, django-x509, \
+         django-tls-certificate-auth or django-ssl-auth; traefik and caddy are not available yet",
     ),
     key(
         "proxy.legacy_dn",

@@ -71,8 +71,8 @@ pub(super) fn verify_chain(
     let authorities = view.trust.authorities.ok_or(DenyReason::ChainUntrusted)?;
     let (store, leaf) = (&authorities.store, &shown.certificate);
     let chain = match view.trust.memory {
-        Some(memory) => memory.verify(store, authorities.generation, leaf, shown.sent(), view.now),
-        None => store.verify(leaf, shown.sent(), view.now).map(Arc::new),
+        Some(memory) => memory.verify(store, authorities.generation, leaf, &shown.chain, view.now),
+        None => store.verify(leaf, &shown.chain, view.now).map(Arc::new),
     };
     chain.map(Some).map_err(|_| DenyReason::ChainUntrusted)
 }

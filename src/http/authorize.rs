@@ -14,7 +14,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use ipnet::IpNet;
 use subtle::ConstantTimeEq as _;
 
-use super::output::Output;
+use super::output::{self, Output};
 use crate::decide::{self, Allow, Decision, Options, Policy, Question, View};
 
 use crate::metrics::{DecisionRecorder, Metrics};
@@ -31,6 +31,12 @@ const REASON_HEADER: HeaderName = HeaderName::from_static("x-auth-reason");
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is kept.
 const MAX_REQUEST_ID_BYTES: usize = 128;
+/// The client's address as the proxy saw it: logged, never decided on.
+const REAL_IP_HEADER: HeaderName = HeaderName::from_static("x-real-ip");
+/// The host the client asked for: logged, never decided on.
+const ORIGINAL_HOST_HEADER: HeaderName = HeaderName::from_static("x-original-host");
+/// Longest host name that is kept, RFC 1035 2.3.4.
+const MAX_HOST_BYTES: usize = 255;
 
 /// Who may ask.
 #[derive(Debug, Default)]
@@ -148,7 +154,10 @@ impl Worker {
             },
         };
         let decision = decide::decide(question, &view);
-        let response = respond(&gate.output, &decision);
+        let mut response = respond(&gate.output, &decision);
+        if !matches!(decision, Decision::Allow(_)) && output::is_copied(headers) {
+            output::write_refusal(decision.code(), request_id(headers), &mut response);
+        }
         self.recorder.record(decision.code_number(), started.elapsed());
         report(&decision, seen.as_ref(), headers);
         response
@@ -204,6 +213,8 @@ fn report(decision: &Decision<'_>, seen: Option<&Presented>, headers: &HeaderMap
             say!(
                 info,
                 "denied",
+                client.address = client_address(headers),
+                request.host = original_host(headers),
                 certificate.subject =
                     text(identity.and_then(|i| Some(i.subject.as_ref()?.to_string()))),
                 certificate.issuer =
@@ -224,6 +235,19 @@ fn request_id(headers: &HeaderMap) -> &str {
     let id = headers.get(REQUEST_ID_HEADER).and_then(|value| value.to_str().ok()).unwrap_or("");
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if id.len() <= MAX_REQUEST_ID_BYTES && id.bytes().all(is_plain) { id } else { "" }
+}
+
+/// The client's address, if the proxy sent one and it is one.
+fn client_address(headers: &HeaderMap) -> String {
+    let text = headers.get(REAL_IP_HEADER).and_then(|value| value.to_str().ok());
+    let address = text.and_then(|text| text.parse::<IpAddr>().ok());
+    address.map(|address| address.to_string()).unwrap_or_default()
+}
+
+/// The host the client asked for, if it looks like one.
+fn original_host(headers: &HeaderMap) -> &str {
+    let host = headers.get(ORIGINAL_HOST_HEADER).and_then(|value| value.to_str().ok());
+    host.filter(|host| host.len() <= MAX_HOST_BYTES).unwrap_or_default()
 }
 
 struct Lines<'r>(&'r HeaderMap);

@@ -39,7 +39,7 @@ pub struct DecisionRecorder {
 
 impl DecisionRecorder {
     /// Counts one decision: its code's position in the list given to
-    /// [`Metrics::new`](super::metrics::Metrics::new), and how long it took. A position outside the
+    /// [`Metrics::new`](super::Metrics::new), and how long it took. A position outside the
     /// list is counted in the duration only.
     pub fn record(&self, code: usize, took: Duration) {
         if let Some(counter) = self.shard.codes.get(code) {

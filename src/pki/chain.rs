@@ -72,16 +72,14 @@ impl TrustStore {
     pub fn verify(
         &self,
         leaf: &Certificate,
-        sent: &[Box<[u8]>],
+        sent: &[Certificate],
         now: UnixTime,
     ) -> Result<Chain, ChainError> {
         if self.anchors.is_empty() {
             return Err(ChainError::NoAnchors);
         }
-        // One that does not parse cannot be part of a chain; the others still can.
-        let sent = sent.iter().take(MAX_CHAIN_CERTIFICATES).map(|der| Certificate::from_der(der));
-        let sent: Vec<Certificate> = sent.filter_map(Result::ok).collect();
-        let between: Vec<&Certificate> = self.intermediates.iter().chain(&sent).collect();
+        let sent = sent.iter().take(MAX_CHAIN_CERTIFICATES);
+        let between: Vec<&Certificate> = self.intermediates.iter().chain(sent).collect();
         let ders: Vec<CertificateDer<'_>> =
             between.iter().map(|one| CertificateDer::from(&*one.der)).collect();
         let search = Search { store: self, leaf, between, now, refused: Cell::new(None) };
@@ -402,7 +400,7 @@ impl ExtendedKeyUsageValidator for ClientUsage {
 }
 
 /// Certificates that come with a client's: real chains have 1 to 3; more is work for nothing.
-pub const MAX_CHAIN_CERTIFICATES: usize = 8;
+pub const MAX_CHAIN_CERTIFICATES: usize = 10;
 /// Bit of the key usage: keyCertSign.
 const KEY_CERT_SIGN: u16 = 1 << 5;
 /// Identifier octet of a GeneralName.

@@ -36,7 +36,7 @@ impl ChainMemory {
         store: &TrustStore,
         generation: u64,
         leaf: &Certificate,
-        sent: &[Box<[u8]>],
+        sent: &[Certificate],
         now: UnixTime,
     ) -> Result<Arc<Chain>, ChainError> {
         if let Some((under, chain)) = self.0.borrow_mut().get(&leaf.sha256)

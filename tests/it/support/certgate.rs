@@ -11,6 +11,7 @@ use anyhow::{Result, ensure};
 use certgate::cli::demo::programs;
 use certgate::cli::demo::workshop::Workshop;
 
+use super::database::Database;
 use super::pki::Issued;
 
 /// A running certgate; it is stopped by SIGTERM and its folder removed when this is dropped.
@@ -29,12 +30,20 @@ impl Certgate {
     /// As [`Certgate::start`], with further lines for `certgate.toml`.
     pub(crate) fn start_with(further_configuration: &str) -> Self {
         let workshop = Workshop::open("certgate-test").unwrap();
+        let url = format!("sqlite://{}", workshop.folder().join("certgate.db").display());
+        Self::start_in(workshop, &url, further_configuration)
+    }
+
+    /// As [`Certgate::start`], on this database.
+    pub(crate) fn start_on(database: &Database) -> Self {
+        Self::start_in(Workshop::open("certgate-test").unwrap(), database.secret_url(), "")
+    }
+
+    fn start_in(workshop: Workshop, url: &str, further_configuration: &str) -> Self {
         let [auth, ops] = free_addresses();
-        let database = workshop.folder().join("certgate.db");
         let text = format!(
-            "database.url = \"sqlite://{}\"\nauth.listen = \"{auth}\"\nops.listen = \"{ops}\"\n\
+            "database.url = \"{url}\"\nauth.listen = \"{auth}\"\nops.listen = \"{ops}\"\n\
              {further_configuration}",
-            database.display()
         );
         fs::write(workshop.folder().join("certgate.toml"), text).unwrap();
         let certgate = Self { workshop, auth, ops };

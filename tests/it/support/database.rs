@@ -44,6 +44,11 @@ impl Database {
         database
     }
 
+    /// The URL as a configuration has it, password included.
+    pub(crate) fn secret_url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn url(&self) -> DatabaseUrl {
         DatabaseUrl::parse(&self.url).unwrap()
     }

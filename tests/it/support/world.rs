@@ -2,6 +2,7 @@
 //! its database, nginx in front of it, and certificates for all of the people.
 
 use super::certgate::Certgate;
+use super::database::Database;
 use super::nginx::{Nginx, Site};
 use super::pki::{Issued, Issuer};
 
@@ -32,12 +33,20 @@ impl World {
         Self::changed(site, |_| {})
     }
 
+    /// A world whose users are in this database.
+    pub(crate) fn on(database: &Database, site: &Site) -> Self {
+        Self::around(Certgate::start_on(database), site, |_| {})
+    }
+
     /// A world whose nginx files are edited before they are read.
     pub(crate) fn changed(site: &Site, change: impl Fn(&std::path::Path)) -> Self {
+        Self::around(Certgate::start(), site, change)
+    }
+
+    fn around(certgate: Certgate, site: &Site, change: impl Fn(&std::path::Path)) -> Self {
         let folder = Workshop::open("certgate-people").unwrap();
         let ca = Issuer::root(&folder.folder().join("ca"), "Example CA");
         let foreign = Issuer::root(&folder.folder().join("foreign"), "Foreign CA");
-        let certgate = Certgate::start();
         let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| ca.client(name));
         let mallory = foreign.client("mallory");
         let named = ["--name", "Alice Dupont", "--email", "alice@example.com"];
