@@ -8,6 +8,7 @@
 mod lists;
 mod loader;
 mod memory;
+mod notice;
 mod sources;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use super::{Authorities, Loader, Published, lists};
+use super::{Authorities, Loader, Published, is_current, notice};
 use crate::metrics::{CrlFigures, CrlTimes, Metrics};
 use crate::pki::{Fingerprint, UnixTime};
 
@@ -34,13 +34,15 @@ pub struct Watch {
     pub now: fn() -> UnixTime,
 }
 
-/// Wakes a watch; it ends when the last of these is dropped.
+/// Wakes a watch.
 #[derive(Clone, Debug)]
 pub struct Waker(Sender<Wake>);
 
 /// Why a watch is woken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Wake {
+    /// Something has changed.
+    Changed,
     /// Read everything anew.
     Everything,
 }
@@ -72,6 +74,11 @@ impl Watch {
     /// The system has no thread to give.
     pub fn spawn(self) -> io::Result<Waker> {
         let (sender, receiver) = channel();
+        let notice = sender.clone();
+        let wake = move || notice.send(Wake::Changed).is_ok();
+        if let Err(error) = notice::listen(self.loader.sources(), wake) {
+            tracing::warn!(%error, "changed files are seen by looking every second only");
+        }
         thread::Builder::new().name("revocation".to_owned()).spawn(move || self.run(&receiver))?;
         Ok(Waker(sender))
     }
@@ -81,8 +88,14 @@ impl Watch {
         loop {
             match wakes.recv_timeout(INTERVAL) {
                 Ok(Wake::Everything) => self.loader.forget_stamps(),
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Wake::Changed) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+            // One look is enough for all that has happened until it begins.
+            while let Ok(wake) = wakes.try_recv() {
+                if wake == Wake::Everything {
+                    self.loader.forget_stamps();
+                }
             }
             let before = self.loader.problems().clone();
             let now = (self.now)();
@@ -146,7 +159,7 @@ fn warn_of_old_lists(authorities: &Authorities, now: UnixTime, warned: &mut Vec<
         tracing::warn!(
             crl.issuer = %list.issuer,
             crl.next_update = %list.next_update,
-            crl.is_current = lists::is_current(list, now, Duration::ZERO),
+            crl.is_current = is_current(list, now, Duration::ZERO),
             "a CRL comes to its end, and the next one is not here"
         );
     }
