@@ -78,7 +78,8 @@ pub(super) fn verify_chain(
 }
 
 /// Looks the certificate up in the CRLs, and with a verified chain every CA below the anchor too.
-/// Listed is revoked whatever the policies say; the policies are for what no list decides.
+/// Without one, CAs that are known count if they are listed. Listed is revoked whatever the policies
+/// say; the policies are for what no list decides.
 pub(super) fn judge_revocation(
     shown: Option<&Shown>,
     chain: Option<&Chain>,
@@ -89,6 +90,9 @@ pub(super) fn judge_revocation(
     };
     let shown = shown.ok_or(DenyReason::RevocationUnknown)?;
     let authorities = view.trust.authorities.ok_or(DenyReason::RevocationUnknown)?;
+    if chain.is_none() && authorities.ancestry.is_issuer_revoked(&shown.certificate) {
+        return Err(DenyReason::CertificateRevoked);
+    }
     let mut outcome = Ok(());
     for subject in subjects(shown, chain) {
         let lapsed = match authorities.lists.status(&subject, view.now, policy.grace) {

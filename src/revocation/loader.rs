@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::lists::Taken;
 use super::sources::{self, Sources, Stamp};
-use super::{Authorities, Lists};
+use super::{Ancestry, Authorities, Lists};
 use crate::pki::{
     Certificate, CrlError, Fingerprint, RevocationList, SignedList, TrustStore, UnixTime,
     split_lists,
@@ -100,7 +100,11 @@ impl Loader {
     /// Whether a list in this file is older than one of the same issuer in another.
     #[must_use]
     pub fn is_superseded(&self, path: &Path) -> bool {
-        self.files.get(path).is_some_and(|seen| seen.is_superseded)
+        let holds =
+            |sha256: &Fingerprint| self.authorities.lists.iter().any(|list| list.sha256 == *sha256);
+        self.files
+            .get(path)
+            .is_some_and(|seen| seen.is_superseded || !seen.brought.iter().all(holds))
     }
 
     /// Forgets the stamps, so that the next look reads everything anew.
@@ -132,7 +136,11 @@ impl Loader {
             let held: Vec<Fingerprint> = lists.iter().map(|list| list.sha256).collect();
             origins.retain(|sha256, _| held.contains(sha256));
             let generation = self.authorities.generation + u64::from(has_new_store);
-            self.authorities = Arc::new(Authorities { generation, store, lists, origins });
+            let beside = self.files.values().flat_map(|seen| &seen.certificates);
+            let known: Vec<&Certificate> = store.authorities().chain(beside).collect();
+            let ancestry = Ancestry::build(&known, &lists);
+            let next = Authorities { generation, store, lists, ancestry, origins };
+            self.authorities = Arc::new(next);
         }
         let is_new = |(path, why): &(&PathBuf, &String)| before.get(*path) != Some(*why);
         let failures = self.problems.iter().filter(is_new).count();

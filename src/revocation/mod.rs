@@ -5,6 +5,7 @@
 //! fetched from a network: a URL in a certificate is its holder's or CA's word, and following it
 //! would let strangers make this service connect. `deploy/fetch-crl` fetches what an operator names.
 
+mod ancestry;
 mod lists;
 mod loader;
 mod memory;
@@ -22,6 +23,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::pki::{Fingerprint, TrustStore};
 
+pub use self::ancestry::Ancestry;
 pub use self::lists::{IssuerKey, Lists, Status, Subject, is_current};
 pub use self::loader::{Loader, Looked};
 pub use self::memory::ChainMemory;
@@ -36,6 +38,8 @@ pub struct Authorities {
     pub store: Arc<TrustStore>,
     /// What is revoked.
     pub lists: Lists,
+    /// Which known CAs are themselves revoked.
+    pub ancestry: Ancestry,
     /// The file in which a list was found, by the list's SHA-256; for people.
     pub origins: HashMap<Fingerprint, PathBuf>,
 }

@@ -279,3 +279,85 @@ fn a_delta_adds_to_the_complete_list_until_that_has_overtaken_it_and_takes_nothi
     world.look();
     assert_eq!([5, 6, 7].map(|serial| world.status(serial)), ["good", "good", "good"]);
 }
+
+#[test]
+fn a_revoked_authority_takes_its_certificates_with_it_unless_another_of_its_certificates_is_good() {
+    let mut world = World::new();
+    let below_key = KeyPair::generate().unwrap();
+    let [below, renewed] =
+        [0x22, 0x23].map(|serial| signed("Below CA", &below_key, serial, &world.key));
+    let lowest_key = KeyPair::generate().unwrap();
+    let lowest = signed("Lowest CA", &lowest_key, 0x33, &below_key);
+    let leaf = signed("alice", &KeyPair::generate().unwrap(), 0x44, &lowest_key);
+    world.put("below.crt", &below);
+    world.put("lowest.crt", &lowest);
+    world.put("a.crl", &world.list(1, &[]));
+    world.look();
+    let leaf = Certificate::from_der(&leaf).unwrap();
+    let is_out = |world: &World| world.loader.authorities().ancestry.is_issuer_revoked(&leaf);
+    assert!(!is_out(&world));
+    world.put("a.crl", &world.list(2, &[0x22]));
+    world.look();
+    assert!(is_out(&world));
+    world.put("renewed.crt", &renewed);
+    world.look();
+    assert!(!is_out(&world));
+}
+
+/// A certificate of this subject and key, by the CA that its name's order gives.
+fn signed(subject: &str, key: &KeyPair, serial: u8, issuer_key: &KeyPair) -> Vec<u8> {
+    let issuer = match subject {
+        "Below CA" => "Example CA",
+        "Lowest CA" => "Below CA",
+        _ => "Lowest CA",
+    };
+    let params = |name: &str| {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.use_authority_key_identifier_extension = true;
+        params
+    };
+    let issuer = rcgen::Issuer::new(params(issuer), issuer_key);
+    let mut subject = params(subject);
+    subject.serial_number = Some(vec![serial].into());
+    subject.signed_by(key, &issuer).unwrap().der().to_vec()
+}
+
+/// Run it with `cargo test --release --lib -- --ignored a_million`.
+#[test]
+#[ignore = "a figure of the release build: 2 s of loading, 40 MiB kept"]
+fn a_million_entries_are_loaded_in_two_seconds_and_take_40_mib() {
+    let resident_kib = || {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap().to_owned();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+    };
+    let mut world = World::new();
+    world.look();
+    let der = {
+        let mut list = CrlForge::new("Example CA", 1);
+        list.entries = (0..1_000_000_u64)
+            .map(|number| {
+                let mut serial = [0x11; 16];
+                serial[8..]
+                    .copy_from_slice(&number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
+                entry(&serial, &[])
+            })
+            .collect();
+        list.der(&world.key)
+    };
+    world.put("a.crl", &der);
+    let bytes = der.len();
+    drop(der);
+    let before = resident_kib();
+    let start = std::time::Instant::now();
+    world.look();
+    let took = start.elapsed();
+    let kept = resident_kib().saturating_sub(before);
+    println!("{bytes} bytes of DER: {took:?}, {kept} KiB kept");
+    assert_eq!(world.loader.authorities().lists.iter().next().unwrap().len(), 1_000_000);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(kept < 40 * 1024, "{kept} KiB");
+}
