@@ -169,3 +169,55 @@ fn the_verdicts_of_pkits_hold_save_for_the_listed_ones() {
     assert!(wrong.is_empty() && stray.is_empty(), "{}\nstray: {stray:?}", wrong.join("\n"));
     assert_eq!(counts, (115, 88), "tests that have to be refused, and to be accepted");
 }
+
+/// OpenSSL is what nginx verifies with: where certgate lets a chain of the suite in, OpenSSL does.
+/// The other way round, the differences are those of `exceptions.toml`.
+#[test]
+fn what_is_accepted_is_accepted_by_openssl_too() {
+    let suite = Suite::read();
+    let mut compared = 0;
+    for name in suite.certificates.keys().filter(|name| name.ends_with("EE")) {
+        if suite.verdict(name).is_err() {
+            continue;
+        }
+        compared += 1;
+        let leaf = Certificate::from_der(&suite.certificates[name]).unwrap();
+        let above = suite.above(&leaf);
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: String| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        // The anchor among them changes nothing, and OpenSSL refuses a file without any.
+        let between = above.iter().chain([&suite.anchor]);
+        let between: String = between.map(|one| pem("CERTIFICATE", &one.der)).collect();
+        let issuers: Vec<String> =
+            above.iter().chain([&suite.anchor]).map(|one| one.subject.to_string()).collect();
+        let lists = suite.lists.values().filter(|der| {
+            SignedList::from_der(der).is_ok_and(|list| issuers.contains(&list.issuer_text()))
+        });
+        let lists: String = lists.map(|der| pem("X509 CRL", der)).collect();
+        let output = std::process::Command::new("openssl")
+            .args(["verify", "-purpose", "sslclient", "-crl_check_all", "-use_deltas"])
+            .args(["-attime", &suite.now.as_seconds().to_string(), "-CAfile"])
+            .arg(file("anchor", pem("CERTIFICATE", &suite.anchor.der)))
+            .arg("-untrusted")
+            .arg(file("between", between))
+            .arg("-CRLfile")
+            .arg(file("lists", lists))
+            .arg(file("leaf", pem("CERTIFICATE", &leaf.der)))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{name}: {said}");
+    }
+    assert!(compared > 20, "only {compared}");
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let lines: Vec<&str> =
+        text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
