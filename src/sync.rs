@@ -92,7 +92,7 @@ impl Follower {
             if session.changed(POLL_INTERVAL).await? {
                 self.load(&mut session).await?;
             } else {
-                self.replica.looked(asked);
+                self.replica.looked(asked.known(session.looked_at()));
             }
         }
     }
@@ -106,7 +106,7 @@ impl Follower {
         // Only a runtime that is ending cancels it; then nobody follows any more.
         let Ok(directory) = build.await else { return std::future::pending().await };
         self.show(&directory);
-        self.replica.publish(directory, asked);
+        self.replica.publish(directory, asked.known(session.looked_at()));
         if self.replica.set_trouble(None) {
             tracing::info!("following the database");
         }
