@@ -2,6 +2,7 @@
 //!
 //! This is the one room that reads the clock.
 
+mod authorities;
 pub mod gate;
 mod readiness;
 
@@ -65,7 +66,9 @@ pub fn serve(loaded: &Loaded, env: &Environment, migration: Migration) -> anyhow
 async fn start(config: &Config, env: &Environment, migration: Migration) -> anyhow::Result<()> {
     let metrics = Metrics::new(&CODES, env!("CARGO_PKG_VERSION"), since_1970());
     let replica = Arc::new(Replica::default());
-    let gate = Arc::new(gate::build(config, Arc::clone(&replica), metrics.clone())?);
+    let watching = authorities::watch(config, &metrics).await?;
+    let known = Arc::clone(&watching.published);
+    let gate = Arc::new(gate::build(config, Arc::clone(&replica), known, metrics.clone())?);
     let listeners = listener::open(config, &mut ListenFd::from_env(), env)?;
     let follower = Follower {
         url: database_url(config)?,

@@ -5,14 +5,16 @@
 //! "could not decide" is a value too, and never an allow.
 
 mod options;
+mod trust;
 
 use std::time::Duration;
 
 pub use options::{Options, OptionsError, Required};
+pub use trust::{Chains, Lapsed, RevocationPolicy, Trust, TrustPolicy, subjects};
 
 use crate::directory::{Directory, Found, Kinds, User};
 use crate::pki::{Certificate, DistinguishedName, Identity, UnixTime};
-use crate::proxy::Presented;
+use crate::proxy::{Presented, Shown};
 use crate::reason::{AllowReason, DenyReason, UndecidedReason};
 
 /// Everything a decision may look at besides the request.
@@ -24,6 +26,8 @@ pub struct View<'v> {
     pub age: Duration,
     /// The instant of the request.
     pub now: UnixTime,
+    /// What is known of the CAs.
+    pub trust: Trust<'v>,
     /// What the operator configured.
     pub policy: &'v Policy,
 }
@@ -37,6 +41,8 @@ pub struct Policy {
     pub issuers: Vec<AllowedIssuer>,
     /// Oldest directory that may decide (`directory.max_staleness`); none means unlimited.
     pub max_staleness: Option<Duration>,
+    /// What of chains and CRLs is checked here (`trust.mode`, `revocation.*`).
+    pub trust: TrustPolicy,
 }
 
 /// A CA whose certificates are let in.
@@ -136,9 +142,9 @@ where
             if let Err(reason) = judge_certificate(&shown.certificate, view) {
                 return Decision::Deny(reason);
             }
-            decide_identity(&shown.identity, &options, view)
+            decide_identity(&shown.identity, Some(shown), &options, view)
         }
-        Presented::Headers(identity) => decide_identity(identity, &options, view),
+        Presented::Headers(identity) => decide_identity(identity, None, &options, view),
     }
 }
 
@@ -188,14 +194,28 @@ fn judge_certificate(certificate: &Certificate, view: &View<'_>) -> Result<(), D
     Ok(())
 }
 
-fn decide_identity<'v>(identity: &Identity, options: &Options, view: &View<'v>) -> Decision<'v> {
+/// Headers show no certificate: then there is none whose chain or CRL could be checked, and the
+/// configuration refuses to ask for it.
+fn decide_identity<'v>(
+    identity: &Identity,
+    shown: Option<&Shown>,
+    options: &Options,
+    view: &View<'v>,
+) -> Decision<'v> {
     if !is_issuer_allowed(identity, &view.policy.issuers) {
         return Decision::Deny(DenyReason::IssuerNotAllowed);
     }
+    let chain = match trust::verify_chain(shown, view) {
+        Ok(chain) => chain,
+        Err(reason) => return Decision::Deny(reason),
+    };
     let directory = match ready_directory(view) {
         Ok(directory) => directory,
         Err(reason) => return Decision::Undecided(reason),
     };
+    if let Err(reason) = trust::judge_revocation(shown, chain.as_deref(), view) {
+        return Decision::Deny(reason);
+    }
     if directory.find_block(identity, view.now).is_some() {
         return Decision::Deny(DenyReason::Blocked);
     }
