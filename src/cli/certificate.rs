@@ -1,24 +1,33 @@
 //! `certgate certificate`: one certificate, from its file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::Value;
 
+use super::desk::Desk;
 use super::facts::{Facts, read_certificate};
-use super::output::Printer;
-use super::pattern::{By, from_certificate};
-use crate::app;
-use crate::config::Config;
-use crate::directory::{Considered, Directory, Rows};
-use crate::pki::Identity;
-use crate::store::{NewBlock, Store};
+use super::mapping::{self, kind, mapping_state};
+use super::output::{Fields, Printer, Table};
+use super::pattern::{self, By, from_certificate, is_sent};
+use super::values;
+use super::window::ENABLED;
+use crate::config::Source;
+use crate::directory::{Column, Considered, Directory, Kind, Relation, Rows, parse_pattern};
+use crate::pki::{Certificate, Identity};
+use crate::store::{Mapping, NewBlock, PatternText};
 
 /// What `certgate certificate` does.
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum CertificateCommand {
     /// Show what a certificate says, in the forms that certgate compares
+    #[command(after_help = "\
+It needs no database.
+
+Examples:
+  certgate certificate show alice.pem
+  certgate certificate show alice.pem --json")]
     Show {
         /// The certificate, PEM or DER
         file: PathBuf,
@@ -36,12 +45,12 @@ pub(super) struct BlockOne {
     /// The certificate, PEM or DER
     file: PathBuf,
     /// Why
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     reason: Option<String>,
 }
 
 /// Shows a certificate; needs no database.
-pub(super) fn show(file: &std::path::Path, printer: &mut Printer<'_>) -> anyhow::Result<ExitCode> {
+pub(super) fn show(file: &Path, printer: &mut Printer<'_>) -> anyhow::Result<ExitCode> {
     let facts = Facts::from(&read_certificate(file)?);
     if printer.is_json() {
         printer.json(&facts)?;
@@ -53,66 +62,153 @@ pub(super) fn show(file: &std::path::Path, printer: &mut Printer<'_>) -> anyhow:
     Ok(ExitCode::SUCCESS)
 }
 
-/// Blocks a certificate by its fingerprint.
+/// Blocks one certificate, then tells what its holder can still use.
 pub(super) async fn block(
     args: &BlockOne,
-    config: &Config,
-    store: &Store,
-    actor: Option<String>,
+    desk: &Desk<'_>,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<ExitCode> {
     let certificate = read_certificate(&args.file)?;
     let block = NewBlock {
-        pattern: from_certificate(&certificate, By::Sha256),
+        pattern: this_one(&certificate, desk)?,
         reason: args.reason.clone(),
-        created_by: actor,
+        created_by: desk.actor.clone(),
         ..NewBlock::default()
     };
-    let id = store.block_add(&block).await?;
-    let separator = config.output.group_separator.as_str().chars().next().unwrap_or(',');
-    let directory = Directory::build(&Rows::from(store.load().await?), separator);
-    let identity = Identity::from_certificate(&certificate);
-    let policy = app::gate::policy(config);
-    let considered = directory.consider(&identity, app::now(), policy.kinds);
-    let holders = holders(&considered);
-    let mut still = Vec::new();
-    for holder in &holders {
-        for mapping in store.mapping_list(Some(holder)).await? {
-            if mapping.enabled && mapping.revoked_at.is_none() {
-                still.push(mapping);
-            }
-        }
-    }
+    let id = desk.store.block_add(&block).await?;
+    // It holds from here on, whatever the rest finds.
+    let left = Left::find(&certificate, desk).await?;
     let sha256 = certificate.sha256.to_string();
     if printer.is_json() {
-        let still: Vec<_> = still.iter().map(super::mapping::mapping_json).collect();
-        let done = json!({"id": id, "sha256": sha256, "users": holders, "still_usable": still});
+        let still: Value = left.mappings.iter().map(LeftMapping::fields).collect();
+        let done = Fields::default()
+            .with("id", id)
+            .with("sha256", sha256)
+            .with("users", left.users)
+            .with("still_usable", still);
         printer.json(&done)?;
         return Ok(ExitCode::SUCCESS);
     }
-    printer.line(&format!("added block {id} for certificate {sha256}"))?;
-    if holders.is_empty() {
-        printer.line("It was mapped to nobody.")?;
-    }
-    if still.is_empty() {
-        return Ok(ExitCode::SUCCESS);
-    }
-    printer.line(&format!(
-        "Mappings by which {} can still come in with another certificate:",
-        holders.join(", ")
-    ))?;
-    super::mapping::print_list(&still, printer)?;
+    printer.line(&format!("added block {id}: certificate {sha256} is refused"))?;
+    left.print(printer)?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// The pattern of this certificate alone. Where the proxy sends no certificate, the fingerprint
+/// cannot be seen, and issuer and serial say the same.
+fn this_one(certificate: &Certificate, desk: &Desk<'_>) -> anyhow::Result<PatternText> {
+    let by_digest = from_certificate(certificate, By::Sha256)?;
+    if desk.config.identity.source == Source::Certificate {
+        return Ok(by_digest);
+    }
+    anyhow::ensure!(
+        is_sent(Column::Serial, desk.config),
+        "the proxy's headers show no serial (identity.source, proxy.headers.serial), so that one \
+         certificate cannot be told from another of the same name; block the name: \
+         certgate block add --cert FILE --by subject"
+    );
+    let by_serial = from_certificate(certificate, By::IssuerSerial)?;
+    Ok(PatternText { sha256: by_digest.sha256, ..by_serial })
+}
+
+/// What the holder of a certificate that is blocked can still use.
+struct Left {
+    /// Whom the certificate was mapped to.
+    users: Vec<String>,
+    mappings: Vec<LeftMapping>,
+}
+
+/// A mapping of theirs that lets another certificate in.
+struct LeftMapping {
+    mapping: Mapping,
+    why: &'static str,
+}
+
+impl Left {
+    async fn find(certificate: &Certificate, desk: &Desk<'_>) -> anyhow::Result<Self> {
+        let rows = Rows::from(desk.store.load().await?);
+        let directory = Directory::build(&rows, desk.group_separator());
+        let identity = Identity::from_certificate(certificate);
+        let kinds = desk.kinds();
+        let users = users(&directory.consider(&identity, desk.now, kinds));
+        let mut mappings = Vec::new();
+        for username in &users {
+            let user = directory.user(username).and_then(|user| user.window);
+            if !user.is_some_and(|window| window.is_open(desk.now)) {
+                continue;
+            }
+            for mapping in desk.store.mapping_list(Some(username)).await? {
+                // The directory left it out: it matches nothing.
+                if is_unusable(&directory, mapping.id) {
+                    continue;
+                }
+                let state = mapping_state(&mapping, kinds, desk.now);
+                if state != ENABLED && state != "not yet" {
+                    continue;
+                }
+                if let Some(why) = why_left(&mapping, &identity) {
+                    mappings.push(LeftMapping { mapping, why });
+                }
+            }
+        }
+        Ok(Self { users, mappings })
+    }
+
+    fn print(&self, printer: &mut Printer<'_>) -> anyhow::Result<()> {
+        let users = self.users.join(", ");
+        if self.users.is_empty() {
+            return printer.line("It was mapped to nobody.");
+        }
+        if self.mappings.is_empty() {
+            return printer.line(&format!("It was {users}'s; no other certificate leads there."));
+        }
+        printer.line(&format!("It was {users}'s. These mappings still let in:"))?;
+        let mut table = Table::new(&["id", "user", "kind", "lets in", "pattern"]);
+        for LeftMapping { mapping, why } in &self.mappings {
+            table.row([
+                mapping.id.to_string(),
+                mapping.username.clone(),
+                kind(mapping).map_or("-", Kind::name).to_owned(),
+                (*why).to_owned(),
+                pattern::line(&mapping.pattern),
+            ]);
+        }
+        printer.table(&table)
+    }
+}
+
+impl LeftMapping {
+    fn fields(&self) -> Fields {
+        mapping::fields(&self.mapping).with("why", self.why)
+    }
+}
+
 /// Whom the certificate was mapped to.
-fn holders(considered: &[Considered]) -> Vec<String> {
-    let mut names: Vec<String> = considered
-        .iter()
-        .filter(|one| one.matched)
-        .filter_map(|one| one.username.clone())
-        .collect();
+fn users(considered: &[Considered]) -> Vec<String> {
+    let matched = considered.iter().filter(|one| one.matched);
+    let mut names: Vec<String> = matched.filter_map(|one| one.username.clone()).collect();
     names.sort_unstable();
     names.dedup();
     names
+}
+
+fn is_unusable(directory: &Directory, id: i64) -> bool {
+    let id = id.to_string();
+    let mut unusable = directory.unusable().iter();
+    unusable.any(|row| row.relation == Relation::Mapping && row.key == id)
+}
+
+/// Which other certificates a mapping lets in; none if it names the one that is blocked and no
+/// other. In doubt it is told: an operator can judge it.
+fn why_left(mapping: &Mapping, identity: &Identity) -> Option<&'static str> {
+    let pattern = parse_pattern(&mapping.pattern.row()).ok()?;
+    let is_this_one = pattern.agrees(identity);
+    match pattern.kind()? {
+        Kind::Sha256 | Kind::IssuerSerial if is_this_one => None,
+        Kind::Spki if is_this_one => Some("another certificate of the same key"),
+        _ if is_this_one => Some("another certificate of the same name"),
+        Kind::Sha256 | Kind::IssuerSerial => Some("another certificate"),
+        Kind::Spki => Some("certificates of another key"),
+        _ => Some("certificates of another name"),
+    }
 }

@@ -9,14 +9,18 @@ use clap::Args;
 use serde::Serialize;
 
 use super::crl::{self, TrustFacts};
+use super::desk::Desk;
 use super::facts::{Facts, read_certificate};
 use super::output::{Printer, Table};
+use super::sent::as_headers;
+use super::values;
 use crate::app;
-use crate::config::Config;
-use crate::decide::{self, Allow, Decision, Options, Question, Trust, View};
+use crate::config::{Config, HEADER_MODE_UNCHECKED, Source};
+use crate::decide::{self, Allow, Decision, Options, Question, Required, Trust, View};
 use crate::directory::{Considered, Directory, Rows};
+use crate::pki::Identity;
 use crate::proxy::{Presented, Shown};
-use crate::store::Store;
+use crate::reason::DenyReason;
 
 /// Say who a certificate is, and why
 #[derive(Args, Clone, Debug)]
@@ -32,8 +36,8 @@ pub(super) struct Explain {
     #[arg(long, value_name = "FILE")]
     pub(super) cert: PathBuf,
     /// As if the location asked for this: group:NAME or user:NAME (repeat: any of)
-    #[arg(long, value_name = "WHAT")]
-    pub(super) require: Vec<String>,
+    #[arg(long, value_name = "WHAT", value_parser = values::required)]
+    pub(super) require: Vec<Required>,
 }
 
 /// What `--json` prints.
@@ -43,33 +47,24 @@ struct Explanation {
     status: u16,
     reason: &'static str,
     user: Option<String>,
-    assumed: &'static str,
+    assumed: String,
     certificate: Facts,
     trust: TrustFacts,
     considered: Vec<Considered>,
 }
 
-const ASSUMED: &str = "the proxy verified this certificate";
-
 /// Explains; exit code 0 if the answer would be 200, 1 for a deny, 2 if there is no decision.
 pub(super) async fn run(
     args: &Explain,
-    config: &Config,
-    store: &Store,
+    desk: &Desk<'_>,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<ExitCode> {
     let certificate = read_certificate(&args.cert)?;
-    let query: Vec<String> = args.require.iter().map(|what| format!("require={what}")).collect();
-    let options = Options::parse(&query.join("&"));
-    if let Err(error) = &options {
-        anyhow::bail!("--{error}; write group:NAME or user:NAME");
-    }
-    let rows = Rows::from(store.load().await?);
-    let separator = config.output.group_separator.as_str().chars().next().unwrap_or(',');
-    let directory = Directory::build(&rows, separator);
-    let policy = app::gate::policy(config);
-    let now = app::now();
-    let known = crl::read(config, now);
+    let options = Options { required: args.require.clone(), ..Options::default() };
+    let rows = Rows::from(desk.store.load().await?);
+    let directory = Directory::build(&rows, desk.group_separator());
+    let (policy, now) = (app::gate::policy(desk.config), desk.now);
+    let known = crl::read(desk.config, now);
     let view = View {
         directory: Some(&directory),
         age: Duration::ZERO,
@@ -78,19 +73,23 @@ pub(super) async fn run(
         policy: &policy,
     };
     let shown = Arc::new(Shown::from(certificate));
-    let presented = Presented::Certificate(Arc::clone(&shown));
+    let presented = presented(&shown, desk.config);
+    let identity = match &presented {
+        Ok(Presented::Headers(identity)) => (**identity).clone(),
+        _ => Identity::from_certificate(&shown.certificate),
+    };
     let question =
-        Question { options, proxy_is_trusted: true, presented: || Ok(presented.clone()) };
+        Question { options: Ok(options), proxy_is_trusted: true, presented: || presented };
     let decision = decide::decide(question, &view);
     let explanation = Explanation {
         decision: word(&decision),
         status: decision.status(),
         reason: decision.code(),
         user: user(&decision),
-        assumed: ASSUMED,
+        assumed: assumed(desk.config),
         certificate: Facts::from(&shown.certificate),
         trust: TrustFacts::new(&shown, &known, &policy, now),
-        considered: directory.consider(&shown.identity, now, policy.kinds),
+        considered: directory.consider(&identity, now, policy.kinds),
     };
     print(&explanation, printer)?;
     Ok(match decision {
@@ -98,6 +97,26 @@ pub(super) async fn run(
         Decision::Deny(_) => ExitCode::from(1),
         Decision::Undecided(_) => ExitCode::from(2),
     })
+}
+
+/// What a request with this certificate presents, as certgate is configured.
+fn presented(shown: &Arc<Shown>, config: &Config) -> Result<Presented, DenyReason> {
+    match config.identity.source {
+        Source::Certificate => Ok(Presented::Certificate(Arc::clone(shown))),
+        Source::Headers => as_headers(&shown.certificate, config),
+    }
+}
+
+/// What the answer takes for granted.
+fn assumed(config: &Config) -> String {
+    match config.identity.source {
+        Source::Certificate => "the proxy verified this certificate".to_owned(),
+        Source::Headers => format!(
+            "the proxy verified this certificate and sends its names in headers \
+             (identity.source); not checked: {}",
+            HEADER_MODE_UNCHECKED.join(", ")
+        ),
+    }
 }
 
 fn word(decision: &Decision<'_>) -> &'static str {
@@ -124,7 +143,7 @@ fn print(explanation: &Explanation, printer: &mut Printer<'_>) -> anyhow::Result
         Some(user) => printer.line(&format!("{} {user}", explanation.status))?,
         None => printer.line(&format!("{} {}", explanation.status, explanation.decision))?,
     }
-    printer.line(&format!("assumed: {ASSUMED}"))?;
+    printer.line(&format!("assumed: {}", explanation.assumed))?;
     for (name, value) in explanation.certificate.lines() {
         printer.line(&format!("  {name:<13} {value}"))?;
     }
