@@ -26,3 +26,4 @@ mod pki_nginx_dn;
 mod service_start;
 mod store_contract;
 mod support;
+mod sync_file;
