@@ -80,9 +80,14 @@ impl Follower {
         }
     }
 
+    /// A database that was there and is gone comes back by its operator's hand. An empty one made
+    /// meanwhile would be in the way of that, and would be believed.
     async fn reopen(&self) -> Result<Session, StoreError> {
-        // Never made anew: an empty database would be published as an empty directory.
-        let store = Store::open(&self.url, Open::Existing).await?;
+        let open = match self.replica.directory().is_some() {
+            true => Open::Existing,
+            false => Open::Create,
+        };
+        let store = Store::open(&self.url, open).await?;
         self.start_session(&store).await
     }
 

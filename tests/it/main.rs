@@ -42,3 +42,4 @@ mod store_standby;
 mod store_users;
 mod support;
 mod trust_chains;
+mod sync_file;
