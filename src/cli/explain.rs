@@ -12,8 +12,8 @@ use super::facts::{Facts, read_certificate};
 use super::output::{Printer, Table};
 use crate::app;
 use crate::config::Config;
-use crate::decide::{self, Allow, Decision, Options, Question, View};
-use crate::directory::{Considered, Directory, Rows};
+use crate::decide::{self, Decision, Options, Question, View};
+use crate::directory::{Considered, Directory, Holder, Rows};
 use crate::proxy::{Presented, Shown};
 use crate::store::Store;
 
@@ -63,8 +63,8 @@ pub(super) async fn run(
         anyhow::bail!("--{error}; write group:NAME or user:NAME");
     }
     let rows = Rows::from(store.load().await?);
-    let separator = config.output.group_separator.as_str().chars().next().unwrap_or(',');
-    let directory = Directory::build(&rows, separator);
+    let settings = app::gate::settings(config);
+    let directory = Directory::build(&rows, &settings);
     let policy = app::gate::policy(config);
     let now = app::now();
     let view = View { directory: Some(&directory), age: Duration::ZERO, now, policy: &policy };
@@ -73,6 +73,7 @@ pub(super) async fn run(
     let question =
         Question { options, proxy_is_trusted: true, presented: || Ok(presented.clone()) };
     let decision = decide::decide(question, &view);
+    let holder = Holder { identity: &shown.identity, certificate: Some(&shown.certificate) };
     let explanation = Explanation {
         decision: word(&decision),
         status: decision.status(),
@@ -80,7 +81,7 @@ pub(super) async fn run(
         user: user(&decision),
         assumed: ASSUMED,
         certificate: Facts::from(&shown.certificate),
-        considered: directory.consider(&shown.identity, now, policy.kinds),
+        considered: directory.consider(holder, now, policy.kinds),
     };
     print(&explanation, printer)?;
     Ok(match decision {
@@ -100,8 +101,8 @@ fn word(decision: &Decision<'_>) -> &'static str {
 
 fn user(decision: &Decision<'_>) -> Option<String> {
     match decision {
-        Decision::Allow(Allow::Mapped(user, _)) => Some(user.username.to_string()),
-        _ => None,
+        Decision::Allow(allow) => allow.user().map(|user| user.username.to_string()),
+        Decision::Deny(_) | Decision::Undecided(_) => None,
     }
 }
 
@@ -119,7 +120,7 @@ fn print(explanation: &Explanation, printer: &mut Printer<'_>) -> anyhow::Result
         printer.line(&format!("  {name:<13} {value}"))?;
     }
     if explanation.considered.is_empty() {
-        return printer.line("no mapping or block has anything in common with it");
+        return printer.line("no mapping, block or rule has anything in common with it");
     }
     let mut table = Table::new(&["kind", "id", "user", "matched", "why"]);
     for one in &explanation.considered {
