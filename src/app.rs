@@ -2,6 +2,7 @@
 //!
 //! This is the one room that reads the clock.
 
+mod authorities;
 pub mod gate;
 mod readiness;
 
@@ -65,8 +66,11 @@ pub fn serve(loaded: &Loaded, env: &Environment, migration: Migration) -> anyhow
 async fn start(config: &Config, env: &Environment, migration: Migration) -> anyhow::Result<()> {
     let metrics = Metrics::new(&CODES, env!("CARGO_PKG_VERSION"), since_1970());
     let replica = Arc::new(Replica::default());
+    let watching = authorities::watch(config, &metrics).await?;
+    let known = Arc::clone(&watching.published);
     let (wishes, provisioner) = provisioning(database_url(config)?, metrics.clone());
-    let gate = Arc::new(gate::build(config, Arc::clone(&replica), wishes, metrics.clone())?);
+    let gate = gate::build(config, Arc::clone(&replica), wishes, known, metrics.clone())?;
+    let gate = Arc::new(gate);
     let listeners = listener::open(config, &mut ListenFd::from_env(), env)?;
     let follower = Follower {
         url: database_url(config)?,

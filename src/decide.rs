@@ -5,11 +5,13 @@
 //! "could not decide" is a value too, and never an allow.
 
 mod options;
+mod trust;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 pub use options::{Options, OptionsError, Required};
+pub use trust::{Chains, Lapsed, RevocationPolicy, Trust, TrustPolicy, subjects};
 
 use crate::directory::{Directory, Found, Holder, Kinds, Ruled, User, Wish};
 use crate::pki::{Certificate, DistinguishedName, Identity, UnixTime};
@@ -25,6 +27,8 @@ pub struct View<'v> {
     pub age: Duration,
     /// The instant of the request.
     pub now: UnixTime,
+    /// What is known of the CAs.
+    pub trust: Trust<'v>,
     /// What the operator configured.
     pub policy: &'v Policy,
 }
@@ -38,6 +42,8 @@ pub struct Policy {
     pub issuers: Vec<AllowedIssuer>,
     /// Oldest directory that may decide (`directory.max_staleness`); none means unlimited.
     pub max_staleness: Option<Duration>,
+    /// What of chains and CRLs is checked here (`trust.mode`, `revocation.*`).
+    pub trust: TrustPolicy,
 }
 
 /// A CA whose certificates are let in.
@@ -210,6 +216,8 @@ fn judge_certificate(certificate: &Certificate, view: &View<'_>) -> Result<(), D
     Ok(())
 }
 
+/// Headers show no certificate: then there is none whose chain or CRL could be checked, and the
+/// configuration refuses to ask for it.
 fn decide_identity<'v>(
     identity: &Identity,
     shown: Option<&Shown>,
@@ -219,10 +227,17 @@ fn decide_identity<'v>(
     if !is_issuer_allowed(identity, &view.policy.issuers) {
         return Decision::Deny(DenyReason::IssuerNotAllowed);
     }
+    let chain = match trust::verify_chain(shown, view) {
+        Ok(chain) => chain,
+        Err(reason) => return Decision::Deny(reason),
+    };
     let directory = match ready_directory(view) {
         Ok(directory) => directory,
         Err(reason) => return Decision::Undecided(reason),
     };
+    if let Err(reason) = trust::judge_revocation(shown, chain.as_deref(), view) {
+        return Decision::Deny(reason);
+    }
     if directory.find_block(identity, view.now).is_some() {
         return Decision::Deny(DenyReason::Blocked);
     }

@@ -83,7 +83,8 @@ impl Follower {
     }
 
     async fn reopen(&self) -> Result<Session, StoreError> {
-        let store = Store::open(&self.url, Open::Create).await?;
+        // Never made anew: an empty database would be published as an empty directory.
+        let store = Store::open(&self.url, Open::Existing).await?;
         self.start_session(&store).await
     }
 
@@ -94,7 +95,7 @@ impl Follower {
             if session.changed(POLL_INTERVAL).await? {
                 self.load(&mut session).await?;
             } else {
-                self.replica.looked(asked);
+                self.replica.looked(asked.known(session.looked_at()));
             }
         }
     }
@@ -108,7 +109,7 @@ impl Follower {
         // Only a runtime that is ending cancels it; then nobody follows any more.
         let Ok(directory) = build.await else { return std::future::pending().await };
         self.show(&directory);
-        self.replica.publish(directory, asked);
+        self.replica.publish(directory, asked.known(session.looked_at()));
         if self.replica.set_trouble(None) {
             tracing::info!("following the database");
         }

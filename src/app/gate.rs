@@ -5,14 +5,15 @@ use std::sync::Arc;
 use actix_web::http::header::HeaderName;
 use anyhow::Context as _;
 
-use crate::config::{self, Config, MaxStaleness};
-use crate::decide::Policy;
+use crate::config::{self, Config, MaxStaleness, TrustMode};
+use crate::decide::{Chains, Lapsed, Policy, RevocationPolicy, TrustPolicy};
 use crate::directory::{Kind, Kinds, Settings};
 use crate::http::authorize::{Gate, Trust};
 use crate::http::output::Output;
 use crate::metrics::Metrics;
 use crate::pki::SlashForm;
-use crate::proxy::{Dialect, HeaderNames, Reader, Source};
+use crate::proxy::{ChainsBy, Dialect, HeaderNames, Reader, Source};
+use crate::revocation::{Published, Sources};
 use crate::sync::{Replica, Wishes};
 
 /// Builds the gate.
@@ -23,6 +24,7 @@ pub(super) fn build(
     config: &Config,
     replica: Arc<Replica>,
     wishes: Wishes,
+    authorities: Arc<Published>,
     metrics: Metrics,
 ) -> anyhow::Result<Gate> {
     Ok(Gate {
@@ -35,6 +37,7 @@ pub(super) fn build(
         output: output(config)?,
         replica,
         wishes,
+        authorities,
         metrics,
         now: super::now,
     })
@@ -61,6 +64,10 @@ pub fn reader(config: &Config) -> Reader {
             config::Source::Headers => Source::Headers,
         },
         slash_form: if config.proxy.legacy_dn { SlashForm::Accept } else { SlashForm::Refuse },
+        chains: match config.trust.mode {
+            TrustMode::Own => ChainsBy::Us,
+            TrustMode::Both | TrustMode::Proxy => ChainsBy::Proxy,
+        },
     }
 }
 
@@ -101,6 +108,34 @@ pub fn policy(config: &Config) -> Policy {
             MaxStaleness::Limited(limit) => Some(limit),
             MaxStaleness::Unlimited => None,
         },
+        trust: TrustPolicy {
+            chains: match config.trust.mode {
+                TrustMode::Proxy => Chains::Proxy,
+                TrustMode::Both | TrustMode::Own => Chains::Verified,
+            },
+            revocation: (!config.revocation.crl.is_empty()).then(|| RevocationPolicy {
+                unknown: lapsed(config.revocation.unknown),
+                expired: lapsed(config.revocation.expired),
+                grace: config.revocation.grace,
+            }),
+        },
+    }
+}
+
+fn lapsed(policy: config::Policy) -> Lapsed {
+    match policy {
+        config::Policy::Allow => Lapsed::Allow,
+        config::Policy::Deny => Lapsed::Deny,
+    }
+}
+
+/// Which files tell of CAs.
+#[must_use]
+pub fn sources(config: &Config) -> Sources {
+    Sources {
+        crl: config.revocation.crl.clone(),
+        anchors: config.trust.anchors.clone(),
+        intermediates: config.trust.intermediates.clone(),
     }
 }
 

@@ -8,11 +8,12 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
+use super::crl::{self, TrustFacts};
 use super::facts::{Facts, read_certificate};
 use super::output::{Printer, Table};
 use crate::app;
 use crate::config::Config;
-use crate::decide::{self, Decision, Options, Question, View};
+use crate::decide::{self, Decision, Options, Question, Trust, View};
 use crate::directory::{Considered, Directory, Holder, Rows};
 use crate::proxy::{Presented, Shown};
 use crate::store::Store;
@@ -44,6 +45,7 @@ struct Explanation {
     user: Option<String>,
     assumed: &'static str,
     certificate: Facts,
+    trust: TrustFacts,
     considered: Vec<Considered>,
 }
 
@@ -67,7 +69,14 @@ pub(super) async fn run(
     let directory = Directory::build(&rows, &settings);
     let policy = app::gate::policy(config);
     let now = app::now();
-    let view = View { directory: Some(&directory), age: Duration::ZERO, now, policy: &policy };
+    let known = crl::read(config, now);
+    let view = View {
+        directory: Some(&directory),
+        age: Duration::ZERO,
+        now,
+        trust: Trust { authorities: Some(known.authorities()), memory: None },
+        policy: &policy,
+    };
     let shown = Arc::new(Shown::from(certificate));
     let presented = Presented::Certificate(Arc::clone(&shown));
     let question =
@@ -81,6 +90,7 @@ pub(super) async fn run(
         user: user(&decision),
         assumed: ASSUMED,
         certificate: Facts::from(&shown.certificate),
+        trust: TrustFacts::new(&shown, &known, &policy, now),
         considered: directory.consider(holder, now, policy.kinds),
     };
     print(&explanation, printer)?;
@@ -118,6 +128,9 @@ fn print(explanation: &Explanation, printer: &mut Printer<'_>) -> anyhow::Result
     printer.line(&format!("assumed: {ASSUMED}"))?;
     for (name, value) in explanation.certificate.lines() {
         printer.line(&format!("  {name:<13} {value}"))?;
+    }
+    for line in explanation.trust.lines() {
+        printer.line(&line)?;
     }
     if explanation.considered.is_empty() {
         return printer.line("no mapping, block or rule has anything in common with it");

@@ -5,6 +5,7 @@
 mod block;
 mod certificate;
 pub mod config;
+mod crl;
 pub mod demo;
 mod explain;
 mod facts;
@@ -86,6 +87,9 @@ Example:
     /// One certificate, from its file
     #[command(subcommand)]
     Certificate(certificate::CertificateCommand),
+    /// Which revocation lists are in force, and whether they can be used
+    #[command(subcommand)]
+    Crl(crl::CrlCommand),
     /// Say who a certificate is, and why
     Explain(explain::Explain),
     /// Check or show the configuration
@@ -144,6 +148,9 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
         }
         Command::Certificate(CertificateCommand::Show { file }) => {
             certificate::show(file, &mut Printer::new(out, cli.json))
+        }
+        Command::Crl(command) => {
+            crl::run(command, &load()?.config, &mut Printer::new(out, cli.json))
         }
         command => {
             let config = load()?.config;

@@ -16,10 +16,6 @@ pub const HEADER_MODE_UNCHECKED: &[&str] = &["expiry", "key usage", "revocation 
 const UNAVAILABLE: &[Unavailable] = &[
     ("admin.listen", |config| config.admin.listener.listen != Listen::Off),
     ("directory.snapshot_file", |config| config.directory.snapshot_file.is_some()),
-    ("revocation.crl", |config| !config.revocation.crl.is_empty()),
-    ("trust.mode", |config| config.trust.mode != TrustMode::Proxy),
-    ("trust.anchors", |config| !config.trust.anchors.is_empty()),
-    ("trust.intermediates", |config| !config.trust.intermediates.is_empty()),
 ];
 
 /// A key, and whether the configuration asks for what it names.
@@ -35,6 +31,7 @@ pub(super) fn check(config: &Config, reader: &mut Reader) {
     check_exposure(config, reader);
     check_places(config, reader);
     check_source(config, reader);
+    check_trust(config, reader);
     check_verify_signal(config, reader);
     check_input_headers(config, reader);
     check_output_headers(config, reader);
@@ -139,6 +136,25 @@ fn check_source(config: &Config, reader: &mut Reader) {
     }
 }
 
+/// Chains are verified against something, and a verified chain is not possession: who alone verifies
+/// chains must know that it is the proxy that asks.
+fn check_trust(config: &Config, reader: &mut Reader) {
+    let mode = config.trust.mode;
+    if mode == TrustMode::Proxy {
+        return;
+    }
+    if !reader.is_filled("trust.anchors") {
+        let what = format!("is {mode}, and trust.anchors is empty: nobody could come in");
+        reader.problem("trust.mode", Fault::new(what, "name the PEM files of the CAs there"));
+    }
+    let callers = callers_meant(reader);
+    if mode == TrustMode::Own && !callers.trusted && !callers.secret {
+        let what = "is own, and nothing tells the proxy from anybody else: a certificate is public, \
+                    and its chain proves nothing about who sends it";
+        reader.problem("trust.mode", Fault::new(what, "set proxy.trusted or proxy.secret_file"));
+    }
+}
+
 /// A certificate is public: without the proxy's word that its holder has the key and that the chain
 /// holds, certgate must verify the chain itself and know who asks.
 fn check_verify_signal(config: &Config, reader: &mut Reader) {
@@ -155,8 +171,7 @@ fn check_verify_signal(config: &Config, reader: &mut Reader) {
     let verifies = config.trust.mode == TrustMode::Own;
     if !verifies || !knows_caller {
         let what = format!("{dialect} does not say whether the certificate was verified");
-        let remedy = "it needs trust.mode = \"own\", which this version does not have yet, and \
-                      proxy.trusted or proxy.secret_file; choose a dialect that says it";
+        let remedy = "set trust.mode = \"own\" and proxy.trusted or proxy.secret_file";
         reader.problem("proxy.dialect", Fault::new(what, remedy));
     }
 }

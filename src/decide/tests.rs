@@ -9,7 +9,8 @@ use rcgen::{
 };
 
 use super::{
-    Allow, AllowedIssuer, Decision, Options, OptionsError, Policy, Question, View, decide,
+    AllowedIssuer, Decision, Options, OptionsError, Policy, Question, Trust, TrustPolicy,
+    View, decide,
 };
 use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, UserRow};
 use crate::directory::{Directory, Kind, Kinds, Rows, Settings};
@@ -38,7 +39,12 @@ impl World {
         let max_staleness = Some(Duration::from_secs(60));
         Self {
             rows,
-            policy: Policy { kinds, issuers: Vec::new(), max_staleness },
+            policy: Policy {
+                kinds,
+                issuers: Vec::new(),
+                max_staleness,
+                trust: TrustPolicy::default(),
+            },
             now: at("2026-06-01T00:00:00Z"),
             age: Duration::ZERO,
             is_loaded: true,
@@ -66,6 +72,7 @@ impl World {
             directory: self.is_loaded.then_some(&directory),
             age: self.age,
             now: self.now,
+            trust: Trust::default(),
             policy: &self.policy,
         };
         let question = Question { options, proxy_is_trusted, presented: || presented };

@@ -21,6 +21,7 @@ use crate::metrics::{DecisionRecorder, Metrics};
 use crate::pki::UnixTime;
 use crate::reason::DenyReason;
 use crate::proxy::{Headers, Memory, Presented, Reader};
+use crate::revocation::{ChainMemory, Published};
 use crate::sync::{Replica, Wishes};
 
 /// Header in which a proxy shows the shared secret.
@@ -80,24 +81,32 @@ pub struct Gate {
     pub replica: Arc<Replica>,
     /// Where to leave whom a rule asks to be added.
     pub wishes: Wishes,
+    /// What is known of the CAs.
+    pub authorities: Arc<Published>,
     /// Where decisions are counted.
     pub metrics: Metrics,
     /// The clock.
     pub now: fn() -> UnixTime,
 }
 
-/// One worker's share: the gate, and what this worker parsed a moment ago.
+/// One worker's share: the gate, and what this worker parsed and verified a moment ago.
 #[derive(Debug)]
 struct Worker {
     gate: Arc<Gate>,
     recorder: DecisionRecorder,
     memory: RefCell<Memory>,
+    chains: ChainMemory,
 }
 
 /// Puts the endpoint on a listener; every other path and method gets an answer that is not 2xx.
 pub fn configure(config: &mut web::ServiceConfig, gate: Arc<Gate>) {
     let recorder = gate.metrics.recorder();
-    config.app_data(Worker { gate, recorder, memory: RefCell::default() });
+    config.app_data(Worker {
+        gate,
+        recorder,
+        memory: RefCell::default(),
+        chains: ChainMemory::default(),
+    });
     config.default_service(web::to(answer));
 }
 
@@ -127,10 +136,12 @@ impl Worker {
         let gate = &*self.gate;
         let now = (gate.now)();
         let directory = gate.replica.directory();
+        let authorities = gate.authorities.current();
         let view = View {
             directory: directory.as_deref(),
             age: gate.replica.age(now),
             now,
+            trust: decide::Trust { authorities: Some(&authorities), memory: Some(&self.chains) },
             policy: &gate.policy,
         };
         let headers = request.headers();

@@ -139,6 +139,8 @@ fn push_arc(octets: &mut Vec<u8>, arc: u128) {
 
 /// `commonName`.
 pub(super) const COMMON_NAME: &[u8] = b"\x55\x04\x03";
+/// Content octets of emailAddress, PKCS#9.
+pub(super) const EMAIL_ADDRESS: &[u8] = b"\x2A\x86\x48\x86\xF7\x0D\x01\x09\x01";
 
 /// Bytes: OpenSSL prints an OID into a buffer of 80 and cuts off what is longer.
 const MAX_DOTTED_BYTES: usize = 79;

@@ -24,6 +24,6 @@ pub use dialect::Dialect;
 pub use fields::{HeaderNames, Headers};
 pub use memory::Memory;
 pub use percent::{PercentError, percent_decode_strict};
-pub use reader::{Reader, Source};
+pub use reader::{ChainsBy, Reader, Source};
 pub use shown::{Presented, Shown};
 pub use verify::{Failure, VerifyResult};

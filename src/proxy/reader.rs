@@ -5,7 +5,7 @@ use super::fields::{Fields, HeaderNames, Headers};
 use super::memory::Memory;
 use super::sent::Sent;
 use super::shown::{Presented, Shown};
-use super::verify::VerifyResult;
+use super::verify::{Failure, VerifyResult};
 use crate::pki::{DistinguishedName, Identity, SerialNumber, SlashForm};
 use crate::reason::DenyReason;
 
@@ -29,6 +29,17 @@ pub struct Reader {
     pub source: Source,
     /// Whether a name header may have the slash form (`proxy.legacy_dn`).
     pub slash_form: SlashForm,
+    /// Who says whether a chain leads to a trusted CA.
+    pub chains: ChainsBy,
+}
+
+/// Who says whether a chain leads to a trusted CA (`trust.mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainsBy {
+    /// The proxy: its "unknown issuer" denies.
+    Proxy,
+    /// We alone (`own`): its "unknown issuer" is no answer, and the decision verifies the chain.
+    Us,
 }
 
 impl Reader {
@@ -48,6 +59,9 @@ impl Reader {
             VerifyResult::Absent | VerifyResult::Unsaid if !fields.has_material() => {
                 return Ok(Presented::Nobody);
             }
+            // Whom to trust is ours to say then; any other failure stays the proxy's word.
+            VerifyResult::Failed(Failure::UnknownIssuer) | VerifyResult::Unsaid
+                if self.chains == ChainsBy::Us => {}
             VerifyResult::Absent | VerifyResult::Unsaid => {
                 self.check_decodable(&fields)?;
                 return Err(DenyReason::NotVerified);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::sent::Sent;
-use super::{Dialect, HeaderNames, Headers, Memory, Presented, Reader, Source};
+use super::{ChainsBy, Dialect, HeaderNames, Headers, Memory, Presented, Reader, Source};
 use crate::pki::{Certificate, SlashForm};
 use crate::reason::DenyReason;
 
@@ -81,7 +81,13 @@ fn names(dialect: Dialect) -> HeaderNames {
 }
 
 fn reader(dialect: Dialect, source: Source) -> Reader {
-    Reader { dialect, names: names(dialect), source, slash_form: SlashForm::Refuse }
+    Reader {
+        dialect,
+        names: names(dialect),
+        source,
+        slash_form: SlashForm::Refuse,
+        chains: ChainsBy::Proxy,
+    }
 }
 
 /// The certificate and its chain, or nobody, or why not.
@@ -96,6 +102,27 @@ fn read(dialect: Dialect, request: &Request, memory: &mut Memory) -> Read {
         }
         Presented::Headers(_) => panic!("not asked for"),
     })
+}
+
+#[test]
+fn whoever_verifies_chains_alone_takes_an_unknown_issuer_or_no_word_and_nothing_else() {
+    let own = |dialect, file: &str| {
+        let reader = Reader { chains: ChainsBy::Us, ..reader(dialect, Source::Certificate) };
+        let read = reader.read(&Request::golden(file), &mut Memory::default());
+        read.map(|presented| matches!(presented, Presented::Certificate(_)))
+    };
+    for (dialect, file, expected) in [
+        (Dialect::Nginx, "nginx/success.txt", Ok(true)),
+        (Dialect::Nginx, "nginx/untrusted.txt", Ok(true)),
+        (Dialect::Apache, "apache/untrusted_optional_no_ca.txt", Ok(true)),
+        (Dialect::Haproxy, "haproxy/untrusted.txt", Ok(true)),
+        (Dialect::Nginx, "nginx/none.txt", Ok(false)),
+        (Dialect::Nginx, "nginx/expired.txt", Err(DenyReason::CertificateExpired)),
+        (Dialect::Nginx, "nginx/not_yet_valid.txt", Err(DenyReason::CertificateNotYetValid)),
+        (Dialect::Nginx, "nginx/revoked.txt", Err(DenyReason::CertificateRevoked)),
+    ] {
+        assert_eq!(own(dialect, file), expected, "{file}");
+    }
 }
 
 fn golden_read(dialect: Dialect, file: &str) -> Read {

@@ -178,6 +178,10 @@ async fn connect_sqlite(
     if !create && !path.exists() {
         return Err(StoreError::NoDatabaseFile { path: path.to_owned() });
     }
+    if let Some(folder) = path.parent().filter(|folder| create && !folder.is_dir()) {
+        let (path, folder) = (path.to_owned(), folder.to_owned());
+        return Err(StoreError::FolderMissing { path, folder });
+    }
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(create)

@@ -14,9 +14,9 @@ use crate::pki::UnixTime;
 pub struct Replica {
     directory: ArcSwapOption<Directory>,
     started: Instant,
-    /// Microseconds from `started` to the start of the last good look.
+    /// Microseconds from `started` to the last moment known to be true.
     looked_after: AtomicU64,
-    /// The wall clock at the start of the last good look, in microseconds.
+    /// The wall clock at the last moment known to be true, in microseconds.
     looked_at: AtomicI64,
     /// Why the store cannot be followed at the moment; none while it is.
     trouble: Mutex<Option<String>>,
@@ -40,9 +40,10 @@ impl Replica {
         self.directory.load()
     }
 
-    /// How old the directory is at `now`: since the last good look *began*, by the monotonic or
-    /// the wall clock, whichever says more. A machine that slept, or a clock that jumped ahead,
-    /// makes it older; nothing makes it younger but a look.
+    /// How old the directory is at `now`: since the last moment known to be true (where the last
+    /// good look *began*; on a standby, where its primary was last heard), by the monotonic or the
+    /// wall clock, whichever says more. A machine that slept, or a clock that jumped ahead, makes
+    /// it older; nothing makes it younger but a look that learned something.
     #[must_use]
     pub fn age(&self, now: UnixTime) -> Duration {
         let looked_after = Duration::from_micros(self.looked_after.load(Ordering::Acquire));
@@ -57,16 +58,28 @@ impl Replica {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Publishes a directory whose snapshot was asked for at `asked`.
+    /// Publishes a directory that was true at `asked`.
     pub(super) fn publish(&self, directory: Directory, asked: Asked) {
         self.directory.store(Some(Arc::new(directory)));
-        self.looked(asked);
+        self.note(self.after(asked), asked);
     }
 
-    /// Notes a good look that began at `asked`.
+    /// Notes that what is published was still true at `asked`. A moment that is known already says
+    /// nothing new: its wall clock must not be reckoned again, as the machine may have slept since.
     pub(super) fn looked(&self, asked: Asked) {
+        let after = self.after(asked);
+        if after > self.looked_after.load(Ordering::Acquire) {
+            self.note(after, asked);
+        }
+    }
+
+    fn after(&self, asked: Asked) -> u64 {
         let after = asked.instant.saturating_duration_since(self.started).as_micros();
-        self.looked_after.store(u64::try_from(after).unwrap_or(u64::MAX), Ordering::Release);
+        u64::try_from(after).unwrap_or(u64::MAX)
+    }
+
+    fn note(&self, after: u64, asked: Asked) {
+        self.looked_after.store(after, Ordering::Release);
         self.looked_at.store(asked.at.as_micros(), Ordering::Release);
     }
 
@@ -79,7 +92,7 @@ impl Replica {
     }
 }
 
-/// When a look began, by both clocks.
+/// A moment by both clocks, as when a look began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     instant: Instant,
@@ -89,5 +102,84 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn new(at: UnixTime) -> Self {
         Self { instant: Instant::now(), at }
+    }
+
+    /// The last moment known to be true, if that is earlier than this one: on a standby that is
+    /// cut off, a look tells nothing.
+    pub(super) fn known(self, looked_at: Option<Instant>) -> Self {
+        let Some(instant) = looked_at.filter(|known| *known < self.instant) else { return self };
+        let earlier = self.instant.saturating_duration_since(instant).as_micros();
+        let earlier = i64::try_from(earlier).unwrap_or(i64::MAX);
+        let at = UnixTime::from_micros(self.at.as_micros().saturating_sub(earlier));
+        Self { instant, at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// A moment of the wall clock.
+    fn at(seconds: i64) -> UnixTime {
+        UnixTime::from_micros(seconds * 1_000_000)
+    }
+
+    /// Room for the time the test itself takes.
+    fn is_about(age: Duration, expected: Duration) -> bool {
+        age >= expected && age < expected + Duration::from_secs(60)
+    }
+
+    #[test]
+    fn age_is_the_larger_of_the_two_clocks() {
+        let replica = Replica::default();
+        let asked = Asked::new(at(100_000));
+        replica.publish(Directory::default(), asked);
+        assert!(is_about(replica.age(at(100_000)), Duration::ZERO));
+        assert!(is_about(replica.age(at(103_600)), HOUR), "a machine that slept");
+        assert!(is_about(replica.age(at(90_000)), Duration::ZERO), "a clock that was set back");
+        let replica = Replica { started: asked.instant - HOUR, ..Replica::default() };
+        replica.publish(Directory::default(), Asked { instant: asked.instant - HOUR, ..asked });
+        assert!(is_about(replica.age(at(90_000)), HOUR), "the clock was set back meanwhile");
+    }
+
+    #[test]
+    fn a_look_makes_the_directory_young_again() {
+        let replica = Replica { started: Instant::now() - HOUR, ..Replica::default() };
+        let asked = Asked::new(at(100_000));
+        replica.publish(Directory::default(), asked.known(asked.instant.checked_sub(HOUR / 2)));
+        assert!(is_about(replica.age(at(100_000)), HOUR / 2));
+        replica.looked(asked);
+        assert!(is_about(replica.age(at(100_000)), Duration::ZERO));
+    }
+
+    #[test]
+    fn a_standby_that_is_cut_off_grows_older_though_it_answers_every_look() {
+        let replica = Replica { started: Instant::now() - HOUR, ..Replica::default() };
+        let first = Asked::new(at(100_000));
+        let heard = first.instant.checked_sub(HOUR / 2);
+        replica.publish(Directory::default(), first.known(heard));
+        replica.looked(Asked::new(at(100_001)).known(heard));
+        assert!(is_about(replica.age(at(100_001)), HOUR / 2));
+        // The machine sleeps for an hour, which the monotonic clock does not count.
+        replica.looked(Asked::new(at(103_601)).known(heard));
+        assert!(is_about(replica.age(at(103_601)), HOUR + HOUR / 2));
+    }
+
+    #[test]
+    fn a_moment_before_the_program_began_counts_in_full() {
+        let replica = Replica::default();
+        let asked = Asked::new(at(100_000));
+        replica.publish(Directory::default(), asked.known(asked.instant.checked_sub(HOUR)));
+        assert!(is_about(replica.age(at(100_000)), HOUR));
+    }
+
+    #[test]
+    fn a_later_moment_than_the_question_is_not_taken() {
+        let asked = Asked::new(at(100_000));
+        let known = asked.known(Some(asked.instant + HOUR));
+        assert_eq!((known.instant, known.at), (asked.instant, asked.at));
+        assert_eq!(asked.known(None).at, asked.at);
     }
 }

@@ -69,11 +69,6 @@ fn what_has_no_code_yet_is_refused_and_not_ignored() {
     for (key, value) in [
         ("admin.listen", "unix:/run/certgate/admin.sock"),
         ("directory.snapshot_file", "/var/lib/certgate/snapshot"),
-        ("revocation.crl", "/etc/certgate/crl.pem"),
-        ("trust.anchors", "/etc/certgate/ca.pem"),
-        ("trust.intermediates", "/etc/certgate/ca.pem"),
-        ("trust.mode", "both"),
-        ("trust.mode", "own"),
     ] {
         refused(&[(key, value)], "not available in this version");
     }
@@ -83,13 +78,12 @@ fn what_has_no_code_yet_is_refused_and_not_ignored() {
 fn a_dialect_without_a_verify_signal_needs_own_trust_and_a_known_caller() {
     let part = "does not say whether the certificate was verified";
     refused(&[("proxy.dialect", "traefik")], part);
-    refused(&[("proxy.dialect", "traefik")], "which this version does not have yet");
     refused(&[("proxy.dialect", "caddy"), ("trust.mode", "own")], part);
-    // With both, what is missing is certgate's own verification.
+    let anchors = ("trust.anchors", "/etc/certgate/ca.pem");
     for dialect in ["traefik", "caddy"] {
         let own = ("trust.mode", "own");
-        let env = [("proxy.dialect", dialect), own, ("proxy.trusted", "10.0.0.1")];
-        refused(&env, "trust.mode: not available in this version");
+        let env = [("proxy.dialect", dialect), own, ("proxy.trusted", "10.0.0.1"), anchors];
+        load(&env).expect("own trust and a known caller");
     }
     refused(&[("proxy.dialect", "caddy"), ("proxy.trusted", "10.0.0.1")], part);
     let nobody = ("proxy.trusted", "[]");
@@ -98,6 +92,19 @@ fn a_dialect_without_a_verify_signal_needs_own_trust_and_a_known_caller() {
         &[("proxy.dialect", "caddy"), ("proxy.headers.verify", "X-Verified")],
         "no sign of verification to rename",
     );
+}
+
+#[test]
+fn own_verification_needs_anchors_and_to_know_who_asks() {
+    let anchors = ("trust.anchors", "/etc/certgate/ca.pem");
+    let trusted = ("proxy.trusted", "127.0.0.1");
+    for mode in ["both", "own"] {
+        refused(&[("trust.mode", mode), trusted], "trust.anchors is empty");
+    }
+    refused(&[("trust.mode", "own"), anchors], "set proxy.trusted or proxy.secret_file");
+    load(&[("trust.mode", "both"), anchors]).expect("the proxy vouches for possession");
+    load(&[("trust.mode", "own"), anchors, trusted]).expect("own");
+    load(&[("trust.anchors", "/etc/certgate/ca.pem")]).expect("for CRLs alone");
 }
 
 #[test]

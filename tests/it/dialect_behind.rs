@@ -19,7 +19,10 @@ use crate::support::tls::TlsVersion;
 const BOTH: [Terminator; 2] = [Terminator::Apache, Terminator::Haproxy];
 
 fn status(proxied: &Proxied, certificate: Option<&Issued>, headers: &[(&str, &str)]) -> u16 {
-    proxied.get(certificate, "/", headers).unwrap().status
+    let answer = proxied.get(certificate, "/", headers).unwrap();
+    // An application's text in a failed test tells whose it is.
+    assert!(answer.status != 200 || answer.text().contains("X-Remote-User"), "{}", answer.text());
+    answer.status
 }
 
 /// The code on the denied page.

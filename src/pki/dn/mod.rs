@@ -186,6 +186,11 @@ impl DistinguishedName {
         print::exact(&self.rdns)
     }
 
+    /// Whether an attribute of this type (content octets) is there, whatever its value.
+    pub(in crate::pki) fn has_attribute(&self, oid: &[u8]) -> bool {
+        self.of_type(oid).next().is_some()
+    }
+
     fn of_type<'a>(&'a self, oid: &'a [u8]) -> impl Iterator<Item = &'a Value> {
         let attributes = self.rdns.iter().flatten();
         attributes.filter(move |one| one.oid.as_bytes() == oid).map(|one| &one.value)

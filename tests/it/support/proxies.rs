@@ -1,17 +1,18 @@
 //! The shipped files of other proxies, each run by the real program, in front of the real certgate.
 
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
+use anyhow::Result;
 use certgate::cli::demo::application::Application;
 use certgate::cli::demo::client::{Answer, Caller, Credentials, TlsVersion};
 use certgate::cli::demo::programs;
 use certgate::cli::demo::shipped::{self, Fitting};
 use certgate::cli::demo::workshop::Workshop;
+use rcgen::SanType;
 
 use super::certgate::{Certgate, free_addresses};
 use super::pki::{Issued, Issuer, Leaf};
@@ -58,23 +59,37 @@ pub(crate) struct Proxied {
 impl Proxied {
     /// The terminator, an nginx behind it, and certgate.
     pub(crate) fn behind(terminator: Terminator) -> Self {
-        let proxied = Self::new(match terminator {
-            Terminator::Apache => "apache",
-            Terminator::Haproxy => "haproxy",
-        });
-        proxied.start_nginx();
-        match terminator {
-            Terminator::Apache => proxied.start_apache(),
-            Terminator::Haproxy => proxied.start_haproxy(),
-        }
-        proxied
+        Self::start(|| {
+            let proxied = Self::new(match terminator {
+                Terminator::Apache => "apache",
+                Terminator::Haproxy => "haproxy",
+            });
+            proxied.start_nginx()?;
+            match terminator {
+                Terminator::Apache => proxied.start_apache()?,
+                Terminator::Haproxy => proxied.start_haproxy()?,
+            }
+            Ok(proxied)
+        })
     }
 
     /// Caddy, which asks by itself.
     pub(crate) fn caddy() -> Self {
-        let proxied = Self::new("rfc9440");
-        proxied.start_caddy();
-        proxied
+        Self::start(|| {
+            let proxied = Self::new("rfc9440");
+            proxied.start_caddy()?;
+            Ok(proxied)
+        })
+    }
+
+    /// A free port can be taken between the look and the start: then all of it is tried again.
+    fn start(attempt: impl Fn() -> Result<Self>) -> Self {
+        for _ in 0..2 {
+            if let Ok(proxied) = attempt() {
+                return proxied;
+            }
+        }
+        attempt().unwrap_or_else(|error| panic!("{error:#}"))
     }
 
     fn new(dialect: &str) -> Self {
@@ -91,7 +106,10 @@ impl Proxied {
         let [alice, bob] = ["alice", "bob"].map(|name| ca.client(name));
         let mallory = Issuer::root(&folder.join("foreign"), "Foreign CA").client("mallory");
         let server_issuer = Issuer::root(&folder.join("server"), "Server CA");
-        let server = server_issuer.issue("server", Leaf::server());
+        let names = [APP, OTHER].map(|name| SanType::DnsName(name.try_into().unwrap()));
+        let loopback = SanType::IpAddress([127, 0, 0, 1].into());
+        let names = names.into_iter().chain([loopback]).collect();
+        let server = server_issuer.issue("server", Leaf::server().names(names));
         let both = format!("{}{}", server.text, fs::read_to_string(&server.key).unwrap());
         fs::write(folder.join("server/both.pem"), both).unwrap();
         certgate.run(&["user", "add", "alice", "--group", "staff", "--group", "ops"]);
@@ -115,7 +133,7 @@ impl Proxied {
         self.workshop.folder()
     }
 
-    fn start_nginx(&self) {
+    fn start_nginx(&self) -> Result<()> {
         let folder = self.folder().join("nginx");
         fs::create_dir_all(&folder).unwrap();
         let fitting = Fitting {
@@ -139,12 +157,16 @@ impl Proxied {
         let ask = fitted("certgate-ask-behind.conf", &[]);
         fs::write(folder.join("snippets/certgate-ask-behind.conf"), ask).unwrap();
         let program = program("nginx");
-        self.workshop.run(programs::nginx(&program, &folder).arg("-t")).unwrap();
-        self.workshop.spawn("nginx", &mut programs::nginx(&program, &folder)).unwrap();
-        self.wait("nginx", self.behind);
+        self.workshop.run(programs::nginx(&program, &folder).arg("-t"))?;
+        // The check has made the file too.
+        fs::remove_file(folder.join("nginx.pid"))?;
+        self.workshop.spawn("nginx", &mut programs::nginx(&program, &folder))?;
+        // nginx writes this file once the port is its own, and not somebody else's.
+        let own = || Ok(fs::metadata(folder.join("nginx.pid")).map(drop)?);
+        self.workshop.wait_for("nginx", own)
     }
 
-    fn start_haproxy(&self) {
+    fn start_haproxy(&self) -> Result<()> {
         let file = self.write(
             "haproxy.cfg",
             &[
@@ -159,12 +181,13 @@ impl Proxied {
             command.env("CERTGATE_SECRET", SECRET).arg("-f").arg(&file);
             command
         };
-        self.workshop.run(command().arg("-c")).unwrap();
-        self.workshop.spawn("haproxy", command().arg("-db")).unwrap();
-        self.wait("haproxy", self.front);
+        self.workshop.run(command().arg("-c"))?;
+        // -dR: never share a port with another HAProxy.
+        self.workshop.spawn("haproxy", command().args(["-db", "-dR"]))?;
+        self.wait_for_front("haproxy")
     }
 
-    fn start_apache(&self) {
+    fn start_apache(&self) -> Result<()> {
         let folder = self.folder();
         let secret = folder.join("secret.conf");
         fs::write(&secret, format!("Define CERTGATE_SECRET \"{SECRET}\"\n")).unwrap();
@@ -197,12 +220,12 @@ impl Proxied {
             command.arg("-f").arg(&file);
             command
         };
-        self.workshop.run(command().arg("-t")).unwrap();
-        self.workshop.spawn("apache2", command().arg("-DFOREGROUND")).unwrap();
-        self.wait("apache2", self.front);
+        self.workshop.run(command().arg("-t"))?;
+        self.workshop.spawn("apache2", command().arg("-DFOREGROUND"))?;
+        self.wait_for_front("apache2")
     }
 
-    fn start_caddy(&self) {
+    fn start_caddy(&self) -> Result<()> {
         let folder = self.folder();
         let certificate = folder.join("server/server.alone.pem");
         let key = folder.join("server/server.key");
@@ -234,9 +257,9 @@ impl Proxied {
             command.args(["--adapter", "caddyfile"]);
             command
         };
-        self.workshop.run(&mut command("validate")).unwrap();
-        self.workshop.spawn("caddy", &mut command("run")).unwrap();
-        self.wait("caddy", self.front);
+        self.workshop.run(&mut command("validate"))?;
+        self.workshop.spawn("caddy", &mut command("run"))?;
+        self.wait_for_front("caddy")
     }
 
     fn write(&self, name: &str, pairs: &[(&str, &str)]) -> PathBuf {
@@ -245,9 +268,11 @@ impl Proxied {
         file
     }
 
-    fn wait(&self, name: &'static str, address: SocketAddr) {
-        let reach = || Ok(TcpStream::connect_timeout(&address, Duration::from_secs(1)).map(drop)?);
-        self.workshop.wait_for(name, reach).unwrap();
+    /// Waits until the front answers with the certificate made here: it is ours, whatever else
+    /// runs on this machine.
+    fn wait_for_front(&self, name: &'static str) -> Result<()> {
+        let caller = self.caller(Some(&self.alice), TlsVersion::Tls12);
+        self.workshop.wait_for(name, || caller.connect().map(drop))
     }
 
     /// A caller of the front, with this certificate or none.
@@ -280,7 +305,8 @@ impl Proxied {
     ) -> String {
         let port = self.front.port();
         let mut command = Command::new(program("curl"));
-        command.args(["--silent", "--include", "--insecure", "--max-time", "10", "--noproxy", "*"]);
+        command.args(["--silent", "--include", "--max-time", "10", "--noproxy", "*"]);
+        command.arg("--cacert").arg(&self.server_ca);
         for name in [APP, OTHER] {
             command.args(["--resolve", &format!("{name}:{port}:127.0.0.1")]);
         }
