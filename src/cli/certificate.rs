@@ -11,7 +11,7 @@ use super::output::Printer;
 use super::pattern::{By, from_certificate};
 use crate::app;
 use crate::config::Config;
-use crate::directory::{Considered, Directory, Rows};
+use crate::directory::{Considered, Directory, Holder, Rows};
 use crate::pki::Identity;
 use crate::store::{NewBlock, Store};
 
@@ -69,11 +69,15 @@ pub(super) async fn block(
         ..NewBlock::default()
     };
     let id = store.block_add(&block).await?;
-    let separator = config.output.group_separator.as_str().chars().next().unwrap_or(',');
-    let directory = Directory::build(&Rows::from(store.load().await?), separator);
+    let settings = app::gate::settings(config);
+    let directory = Directory::build(&Rows::from(store.load().await?), &settings);
     let identity = Identity::from_certificate(&certificate);
     let policy = app::gate::policy(config);
-    let considered = directory.consider(&identity, app::now(), policy.kinds);
+    let considered = directory.consider(
+        Holder { identity: &identity, certificate: Some(&certificate) },
+        app::now(),
+        policy.kinds,
+    );
     let holders = holders(&considered);
     let mut still = Vec::new();
     for holder in &holders {

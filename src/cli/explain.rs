@@ -13,8 +13,8 @@ use super::facts::{Facts, read_certificate};
 use super::output::{Printer, Table};
 use crate::app;
 use crate::config::Config;
-use crate::decide::{self, Allow, Decision, Options, Question, Trust, View};
-use crate::directory::{Considered, Directory, Rows};
+use crate::decide::{self, Decision, Options, Question, Trust, View};
+use crate::directory::{Considered, Directory, Holder, Rows};
 use crate::proxy::{Presented, Shown};
 use crate::store::Store;
 
@@ -65,8 +65,8 @@ pub(super) async fn run(
         anyhow::bail!("--{error}; write group:NAME or user:NAME");
     }
     let rows = Rows::from(store.load().await?);
-    let separator = config.output.group_separator.as_str().chars().next().unwrap_or(',');
-    let directory = Directory::build(&rows, separator);
+    let settings = app::gate::settings(config);
+    let directory = Directory::build(&rows, &settings);
     let policy = app::gate::policy(config);
     let now = app::now();
     let known = crl::read(config, now);
@@ -82,6 +82,7 @@ pub(super) async fn run(
     let question =
         Question { options, proxy_is_trusted: true, presented: || Ok(presented.clone()) };
     let decision = decide::decide(question, &view);
+    let holder = Holder { identity: &shown.identity, certificate: Some(&shown.certificate) };
     let explanation = Explanation {
         decision: word(&decision),
         status: decision.status(),
@@ -90,7 +91,7 @@ pub(super) async fn run(
         assumed: ASSUMED,
         certificate: Facts::from(&shown.certificate),
         trust: TrustFacts::new(&shown, &known, &policy, now),
-        considered: directory.consider(&shown.identity, now, policy.kinds),
+        considered: directory.consider(holder, now, policy.kinds),
     };
     print(&explanation, printer)?;
     Ok(match decision {
@@ -110,8 +111,8 @@ fn word(decision: &Decision<'_>) -> &'static str {
 
 fn user(decision: &Decision<'_>) -> Option<String> {
     match decision {
-        Decision::Allow(Allow::Mapped(user, _)) => Some(user.username.to_string()),
-        _ => None,
+        Decision::Allow(allow) => allow.user().map(|user| user.username.to_string()),
+        Decision::Deny(_) | Decision::Undecided(_) => None,
     }
 }
 
@@ -132,7 +133,7 @@ fn print(explanation: &Explanation, printer: &mut Printer<'_>) -> anyhow::Result
         printer.line(&line)?;
     }
     if explanation.considered.is_empty() {
-        return printer.line("no mapping or block has anything in common with it");
+        return printer.line("no mapping, block or rule has anything in common with it");
     }
     let mut table = Table::new(&["kind", "id", "user", "matched", "why"]);
     for one in &explanation.considered {

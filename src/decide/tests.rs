@@ -9,11 +9,11 @@ use rcgen::{
 };
 
 use super::{
-    Allow, AllowedIssuer, Decision, Options, OptionsError, Policy, Question, Trust, TrustPolicy,
+    AllowedIssuer, Decision, Options, OptionsError, Policy, Question, Trust, TrustPolicy,
     View, decide,
 };
 use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, UserRow};
-use crate::directory::{Directory, Kind, Kinds, Rows};
+use crate::directory::{Directory, Kind, Kinds, Rows, Settings};
 use crate::pki::{Certificate, DistinguishedName, SlashForm, UnixTime};
 use crate::proxy::{Presented, Shown};
 use crate::reason::{DenyReason, UndecidedReason};
@@ -67,7 +67,7 @@ impl World {
         proxy_is_trusted: bool,
         presented: Result<Presented, DenyReason>,
     ) -> String {
-        let directory = Directory::build(&self.rows, ',');
+        let directory = Directory::build(&self.rows, &Settings::default());
         let view = View {
             directory: self.is_loaded.then_some(&directory),
             age: self.age,
@@ -78,7 +78,9 @@ impl World {
         let question = Question { options, proxy_is_trusted, presented: || presented };
         let decision = decide(question, &view);
         let user = match decision {
-            Decision::Allow(Allow::Mapped(user, _)) => user.username.to_string(),
+            Decision::Allow(ref allow) => {
+                allow.user().map_or("-".to_owned(), |user| user.username.to_string())
+            }
             _ => "-".to_owned(),
         };
         format!("{} {} {user}", decision.status(), decision.code())
