@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::config::{Config, Places};
 use crate::decide::Options;
 use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, UserRow};
-use crate::directory::{Directory, Kind, Kinds, Rows};
+use crate::directory::{Directory, Holder, Kind, Kinds, Rows, Settings};
 use crate::pki::{Certificate, DistinguishedName, Identity, SerialNumber, SlashForm, UnixTime};
 use crate::proxy::{ChainsBy, Dialect, HeaderNames, Headers, Memory, Presented, Reader, Source};
 
@@ -128,8 +128,10 @@ impl Headers for Lines {
 pub fn options(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(options) = Options::parse(text) {
-        assert_eq!(options.required.len(), text.matches("require=").count(), "{text}");
-        assert_eq!(options.certificate_is_optional, text.contains("certificate=optional"));
+        let required = text.split('&').filter(|pair| pair.starts_with("require=")).count();
+        assert_eq!(options.required.len(), required, "{text}");
+        let is_optional = text.split('&').any(|pair| pair == "certificate=optional");
+        assert_eq!(options.certificate_is_optional, is_optional, "{text}");
     }
 }
 
@@ -186,14 +188,18 @@ pub fn rows(bytes: &[u8]) {
             valid_until,
             reason: None,
         }],
+        rules: Vec::new(),
     };
-    let directory = Directory::build(&rows, ',');
+    let directory = Directory::build(&rows, &Settings::default());
     let total = directory.user_count() + directory.mapping_count();
     assert!(total == 2 || !directory.unusable().is_empty(), "a lost row is listed");
     let kinds = Kinds::with_weak(&Kind::ALL);
     let nobody = Identity::from_headers(None, None, None);
     let now = UnixTime::from_seconds(0);
-    assert!(directory.consider(&nobody, now, kinds).is_empty(), "nothing shown, nothing found");
+    assert!(
+        directory.consider(Holder { identity: &nobody, certificate: None }, now, kinds).is_empty(),
+        "nothing shown, nothing found"
+    );
 }
 
 /// Settings of any text are a configuration or problems, never a panic.

@@ -9,8 +9,8 @@ use rcgen::{
 };
 
 use super::{
-    AllowedIssuer, Decision, Options, OptionsError, Policy, Question, Trust, TrustPolicy,
-    View, decide,
+    AllowedIssuer, Decision, Options, OptionsError, Policy, Question, Trust, TrustPolicy, View,
+    decide,
 };
 use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, UserRow};
 use crate::directory::{Directory, Kind, Kinds, Rows, Settings};

@@ -41,5 +41,5 @@ mod store_session;
 mod store_standby;
 mod store_users;
 mod support;
-mod trust_chains;
 mod sync_file;
+mod trust_chains;
