@@ -11,7 +11,7 @@ use crate::decide::Options;
 use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, UserRow};
 use crate::directory::{Directory, Kind, Kinds, Rows};
 use crate::pki::{Certificate, DistinguishedName, Identity, SerialNumber, SlashForm, UnixTime};
-use crate::proxy::{Dialect, HeaderNames, Headers, Memory, Presented, Reader, Source};
+use crate::proxy::{ChainsBy, Dialect, HeaderNames, Headers, Memory, Presented, Reader, Source};
 
 /// A serial that parses prints as a text that parses to the same serial.
 pub fn serial(bytes: &[u8]) {
@@ -65,7 +65,13 @@ pub fn headers(bytes: &[u8]) {
         .map(|(name, value)| (header_name(*name), value.to_vec()))
         .collect();
     let source = if *choice < 128 { Source::Certificate } else { Source::Headers };
-    let reader = Reader { dialect, names: names(), source, slash_form: SlashForm::Refuse };
+    let reader = Reader {
+        dialect,
+        names: names(),
+        source,
+        slash_form: SlashForm::Refuse,
+        chains: ChainsBy::Proxy,
+    };
     let lines = Lines(lines);
     let read = reader.read(&lines, &mut Memory::default());
     if matches!(read, Ok(Presented::Certificate(_) | Presented::Headers(_))) {
@@ -162,7 +168,10 @@ pub fn rows(bytes: &[u8]) {
             valid_from: None,
             valid_until: None,
         }],
-        groups: vec![GroupRow { username: username.clone(), group_name: next().unwrap_or_default() }],
+        groups: vec![GroupRow {
+            username: username.clone(),
+            group_name: next().unwrap_or_default(),
+        }],
         mappings: vec![MappingRow {
             id: 1,
             username,
@@ -174,7 +183,14 @@ pub fn rows(bytes: &[u8]) {
             revoked_reason: None,
             note: None,
         }],
-        blocks: vec![BlockRow { id: 1, pattern, enabled: 1, valid_from, valid_until, reason: None }],
+        blocks: vec![BlockRow {
+            id: 1,
+            pattern,
+            enabled: 1,
+            valid_from,
+            valid_until,
+            reason: None,
+        }],
     };
     let directory = Directory::build(&rows, ',');
     let total = directory.user_count() + directory.mapping_count();

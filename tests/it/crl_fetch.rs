@@ -113,7 +113,7 @@ fn a_list_that_verifies_is_put_in_place_and_nothing_else_is() {
         assert_eq!(output.status.code(), Some(1), "{bytes:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("what was there stays"));
         assert_eq!(fs::read(&target).unwrap(), first);
-        assert_eq!(world.files(), [target.clone()], "nothing is left lying about");
+        assert_eq!(world.files(), std::slice::from_ref(&target), "nothing is left lying about");
     }
     let next = world.ca.list(6, &[]);
     world.publisher.publish(&next);
