@@ -11,8 +11,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use replica::Asked;
 pub use provision::{Provisioner, Wishes, provisioning};
+use replica::Asked;
 pub use replica::Replica;
 
 use crate::directory::{Directory, Relation, Rows, Settings, Severity};

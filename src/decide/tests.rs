@@ -1,5 +1,7 @@
 //! Each code that this room gives, in the order of the contract, on real certificates.
 
+mod rules;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +11,8 @@ use rcgen::{
 };
 
 use super::{
-    AllowedIssuer, Decision, Options, OptionsError, Policy, Question, Trust, TrustPolicy,
-    View, decide,
+    AllowedIssuer, Decision, Options, OptionsError, Policy, Question, Trust, TrustPolicy, View,
+    decide,
 };
 use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, UserRow};
 use crate::directory::{Directory, Kind, Kinds, Rows, Settings};

@@ -65,7 +65,12 @@ impl Directory {
         considered
     }
 
-    fn consider_rules(&self, holder: Holder<'_>, now: UnixTime, are_asked: bool) -> Vec<Considered> {
+    fn consider_rules(
+        &self,
+        holder: Holder<'_>,
+        now: UnixTime,
+        are_asked: bool,
+    ) -> Vec<Considered> {
         let mut is_decided = false;
         let of_issuer = self.rules.rows().iter().filter(|rule| rule.is_of_issuer(holder));
         let considered = of_issuer.map(|rule| {

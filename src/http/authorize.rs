@@ -19,8 +19,8 @@ use crate::decide::{self, Allow, Decision, Options, Policy, Question, View};
 
 use crate::metrics::{DecisionRecorder, Metrics};
 use crate::pki::UnixTime;
-use crate::reason::DenyReason;
 use crate::proxy::{Headers, Memory, Presented, Reader};
+use crate::reason::DenyReason;
 use crate::revocation::{ChainMemory, Published};
 use crate::sync::{Replica, Wishes};
 

@@ -28,7 +28,9 @@ pub use chain::{
 };
 pub use crl::{CrlError, ReasonCode, RevocationList, Scope, SignedList, split_lists};
 pub use der::DerError;
-pub use dn::{AttributeType, DistinguishedName, DnError, MAX_DN_ATTRIBUTES, MAX_DN_BYTES, SlashForm};
+pub use dn::{
+    AttributeType, DistinguishedName, DnError, MAX_DN_ATTRIBUTES, MAX_DN_BYTES, SlashForm,
+};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use identity::{Identity, Shows};
 pub use names::{

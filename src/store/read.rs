@@ -7,9 +7,7 @@ use sqlx::{ColumnIndex, Decode, Type};
 use super::follow::Cursor;
 use super::value::{Flag, Moment, Text};
 use crate::directory;
-use crate::directory::row::{
-    BlockRow, GroupRow, MappingRow, PatternRow, Row, RuleRow, UserRow,
-};
+use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, Row, RuleRow, UserRow};
 
 /// The whole directory at one instant.
 #[derive(Clone, Debug)]

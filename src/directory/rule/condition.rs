@@ -42,7 +42,9 @@ pub(super) enum ConditionError {
     #[error("condition {number}: {why}")]
     Attribute { number: usize, why: String },
     /// A domain for something that has none, or that is not a domain.
-    #[error("condition {number}: `domain` is a name like ad.example.com, for san_email and san_upn")]
+    #[error(
+        "condition {number}: `domain` is a name like ad.example.com, for san_email and san_upn"
+    )]
     Domain { number: usize },
     /// Not this JSON.
     #[error("{0}")]
@@ -106,7 +108,10 @@ impl Conditions {
             return Err(ConditionError::TooMany);
         }
         let numbered = raw.all.into_iter().zip(1..);
-        numbered.map(|(raw, number)| Condition::read(raw, number)).collect::<Result<_, _>>().map(Self)
+        numbered
+            .map(|(raw, number)| Condition::read(raw, number))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// The first condition that does not hold, by its number from 1 and its text.
@@ -146,8 +151,8 @@ impl Condition {
         let own = RawTest { domain: None, equals, pattern };
         let mut named = Vec::new();
         if let Some(word) = attribute {
-            let field = Field::attribute(&word)
-                .map_err(|why| ConditionError::Attribute { number, why })?;
+            let field =
+                Field::attribute(&word).map_err(|why| ConditionError::Attribute { number, why })?;
             named.push(Self::Value(field.clone(), own.read(&field, number)?));
         } else if has_test {
             return Err(ConditionError::Shape { number });
@@ -180,12 +185,12 @@ impl Condition {
             Self::Value(field, test) => {
                 field.values(holder).texts.iter().any(|value| test.passes(value))
             }
-            Self::ExtendedKeyUsage(wanted) => holder.certificate.is_some_and(|certificate| {
-                match &certificate.usage {
+            Self::ExtendedKeyUsage(wanted) => {
+                holder.certificate.is_some_and(|certificate| match &certificate.usage {
                     ExtendedKeyUsage::Absent => false,
                     ExtendedKeyUsage::Present { oids, .. } => oids.contains(wanted),
-                }
-            }),
+                })
+            }
             Self::Policy(wanted) => {
                 holder.certificate.is_some_and(|certificate| certificate.policies.contains(wanted))
             }

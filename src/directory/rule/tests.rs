@@ -456,10 +456,7 @@ fn what_cannot_be_read_as_it_was_meant_is_refused() {
     assert!(set(|row| row.group_names = Some(b"a".to_vec())).contains("column group_names"));
     assert!(set(|row| row.email = Some(b"a".to_vec())).contains("column email"));
     for groups in ["a,,b", "a b", ",", "a;b", "a,\u{e9}"] {
-        let row = RuleRow {
-            group_names: Some(groups.into()),
-            ..rule(1, "any", ALL, "x")
-        };
+        let row = RuleRow { group_names: Some(groups.into()), ..rule(1, "any", ALL, "x") };
         let settings = Settings { group_separator: ';', ..Settings::default() };
         assert!(check_rule(&row, &settings).is_err(), "{groups}");
     }
