@@ -14,6 +14,7 @@ pub mod healthcheck;
 mod mapping;
 mod output;
 mod pattern;
+mod rule;
 mod user;
 mod window;
 
@@ -84,6 +85,9 @@ Example:
     /// Which certificates are kept out
     #[command(subcommand)]
     Block(block::BlockCommand),
+    /// Users by what their certificates say
+    #[command(subcommand)]
+    Rule(rule::RuleCommand),
     /// One certificate, from its file
     #[command(subcommand)]
     Certificate(certificate::CertificateCommand),
@@ -175,9 +179,10 @@ async fn run_on_store(
     }
     let store = &Store::open(&url, Open::Existing).await?;
     let done = match command {
-        Command::User(command) => user::run(command, store, actor, printer).await,
+        Command::User(command) => user::run(command, config, store, actor, printer).await,
         Command::Group(command) => group::run(command, store, printer).await,
         Command::Mapping(command) => mapping::run(command, config, store, actor, printer).await,
+        Command::Rule(command) => rule::run(command, config, store, actor, printer).await,
         Command::Block(command) => block::run(command, store, actor, printer).await,
         Command::Certificate(CertificateCommand::Block(args)) => {
             certificate::block(args, config, store, actor, printer).await

@@ -1,5 +1,7 @@
 //! Each code that this room gives, in the order of the contract, on real certificates.
 
+mod rules;
+
 use std::sync::Arc;
 use std::time::Duration;
 
