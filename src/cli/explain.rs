@@ -11,16 +11,19 @@ use serde::Serialize;
 use super::facts::{Facts, read_certificate};
 use super::output::{Printer, Table};
 use crate::app;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::decide::{self, Allow, Decision, Options, Question, View};
 use crate::directory::{Considered, Directory, Rows};
-use crate::proxy::{Presented, Shown};
+use crate::pki::{Certificate, Identity};
+use crate::proxy::{Headers, Memory, Presented, Shown};
+use crate::reason::DenyReason;
 use crate::store::Store;
 
 /// Say who a certificate is, and why
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-It assumes that the proxy verified the certificate: only the proxy sees the handshake.
+It assumes that the proxy verified the certificate: only the proxy sees the handshake. With
+identity.source = \"headers\" it sees no more of the certificate than the service does.
 
 Examples:
   certgate explain --cert alice.pem
@@ -48,6 +51,9 @@ struct Explanation {
 }
 
 const ASSUMED: &str = "the proxy verified this certificate";
+/// With `identity.source = "headers"`.
+const ASSUMED_OF_HEADERS: &str =
+    "the proxy verified this certificate and sends only its serial and names";
 
 /// Explains; exit code 0 if the answer would be 200, 1 for a deny, 2 if there is no decision.
 pub(super) async fn run(
@@ -68,19 +74,24 @@ pub(super) async fn run(
     let policy = app::gate::policy(config);
     let now = app::now();
     let view = View { directory: Some(&directory), age: Duration::ZERO, now, policy: &policy };
-    let shown = Arc::new(Shown::from(certificate));
-    let presented = Presented::Certificate(Arc::clone(&shown));
-    let question =
-        Question { options, proxy_is_trusted: true, presented: || Ok(presented.clone()) };
+    let facts = Facts::from(&certificate);
+    let presented = present(certificate, config);
+    let question = Question { options, proxy_is_trusted: true, presented: || presented.clone() };
     let decision = decide::decide(question, &view);
     let explanation = Explanation {
         decision: word(&decision),
         status: decision.status(),
         reason: decision.code(),
         user: user(&decision),
-        assumed: ASSUMED,
-        certificate: Facts::from(&shown.certificate),
-        considered: directory.consider(&shown.identity, now, policy.kinds),
+        assumed: match config.identity.source {
+            config::Source::Certificate => ASSUMED,
+            config::Source::Headers => ASSUMED_OF_HEADERS,
+        },
+        certificate: facts,
+        considered: match identity(&presented) {
+            Some(identity) => directory.consider(identity, now, policy.kinds),
+            None => Vec::new(),
+        },
     };
     print(&explanation, printer)?;
     Ok(match decision {
@@ -88,6 +99,44 @@ pub(super) async fn run(
         Decision::Deny(_) => ExitCode::from(1),
         Decision::Undecided(_) => ExitCode::from(2),
     })
+}
+
+/// What the service would see of this certificate, as it is configured.
+fn present(certificate: Certificate, config: &Config) -> Result<Presented, DenyReason> {
+    match config.identity.source {
+        config::Source::Certificate => {
+            Ok(Presented::Certificate(Arc::new(Shown::from(certificate))))
+        }
+        config::Source::Headers => {
+            let reader = app::gate::reader(config);
+            let names = &reader.names;
+            let lines = [
+                (&names.verify, "SUCCESS".to_owned()),
+                (&names.serial, certificate.serial.to_string()),
+                (&names.subject, certificate.subject.to_string()),
+                (&names.issuer, certificate.issuer.to_string()),
+            ];
+            let lines = lines.into_iter().filter_map(|(name, text)| Some((name.clone()?, text)));
+            reader.read(&Lines(lines.collect()), &mut Memory::default())
+        }
+    }
+}
+
+fn identity(presented: &Result<Presented, DenyReason>) -> Option<&Identity> {
+    match presented {
+        Ok(Presented::Certificate(shown)) => Some(&shown.identity),
+        Ok(Presented::Headers(identity)) => Some(identity),
+        Ok(Presented::Nobody) | Err(_) => None,
+    }
+}
+
+/// The headers that the proxy would send.
+struct Lines(Vec<(String, String)>);
+
+impl Headers for Lines {
+    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(name, text)| (name.as_str(), text.as_bytes()))
+    }
 }
 
 fn word(decision: &Decision<'_>) -> &'static str {
@@ -114,7 +163,7 @@ fn print(explanation: &Explanation, printer: &mut Printer<'_>) -> anyhow::Result
         Some(user) => printer.line(&format!("{} {user}", explanation.status))?,
         None => printer.line(&format!("{} {}", explanation.status, explanation.decision))?,
     }
-    printer.line(&format!("assumed: {ASSUMED}"))?;
+    printer.line(&format!("assumed: {}", explanation.assumed))?;
     for (name, value) in explanation.certificate.lines() {
         printer.line(&format!("  {name:<13} {value}"))?;
     }
