@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::config::{Config, Places};
 use crate::decide::Options;
-use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, UserRow};
+use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, RuleRow, UserRow};
 use crate::directory::{Directory, Holder, Kind, Kinds, Rows, Settings};
 use crate::pki::{Certificate, DistinguishedName, Identity, SerialNumber, SlashForm, UnixTime};
 use crate::proxy::{ChainsBy, Dialect, HeaderNames, Headers, Memory, Presented, Reader, Source};
@@ -128,10 +128,8 @@ impl Headers for Lines {
 pub fn options(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(options) = Options::parse(text) {
-        let required = text.split('&').filter(|pair| pair.starts_with("require=")).count();
-        assert_eq!(options.required.len(), required, "{text}");
-        let is_optional = text.split('&').any(|pair| pair == "certificate=optional");
-        assert_eq!(options.certificate_is_optional, is_optional, "{text}");
+        assert_eq!(options.required.len(), text.matches("require=").count(), "{text}");
+        assert_eq!(options.certificate_is_optional, text.contains("certificate=optional"));
     }
 }
 
@@ -154,7 +152,17 @@ pub fn rows(bytes: &[u8]) {
         common_name: next(),
     };
     let (valid_from, valid_until, revoked_at) = (next(), next(), next());
+    let rule = RuleRow {
+        priority: 1,
+        issuer: pattern.issuer.clone().unwrap_or_default(),
+        conditions: next().unwrap_or_default(),
+        username: next().unwrap_or_default(),
+        users: b"any".to_vec(),
+        enabled: 1,
+        ..RuleRow::default()
+    };
     let rows = Rows {
+        rules: vec![rule],
         users: vec![UserRow {
             username: username.clone(),
             display_name: next(),
@@ -188,18 +196,15 @@ pub fn rows(bytes: &[u8]) {
             valid_until,
             reason: None,
         }],
-        rules: Vec::new(),
     };
     let directory = Directory::build(&rows, &Settings::default());
-    let total = directory.user_count() + directory.mapping_count();
-    assert!(total == 2 || !directory.unusable().is_empty(), "a lost row is listed");
+    let total = directory.user_count() + directory.mapping_count() + directory.rule_count();
+    assert!(total == 3 || !directory.unusable().is_empty(), "a lost row is listed");
     let kinds = Kinds::with_weak(&Kind::ALL);
     let nobody = Identity::from_headers(None, None, None);
+    let holder = Holder { identity: &nobody, certificate: None };
     let now = UnixTime::from_seconds(0);
-    assert!(
-        directory.consider(Holder { identity: &nobody, certificate: None }, now, kinds).is_empty(),
-        "nothing shown, nothing found"
-    );
+    assert!(directory.consider(holder, now, kinds).is_empty(), "nothing shown, nothing found");
 }
 
 /// Settings of any text are a configuration or problems, never a panic.

@@ -10,10 +10,10 @@ use super::facts::{Facts, read_certificate};
 use super::output::Printer;
 use super::pattern::{By, from_certificate};
 use crate::app;
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::directory::{Considered, Directory, Holder, Rows};
-use crate::pki::Identity;
-use crate::store::{NewBlock, Store};
+use crate::pki::{Certificate, Identity};
+use crate::store::{NewBlock, PatternText, Store};
 
 /// What `certgate certificate` does.
 #[derive(Clone, Debug, Subcommand)]
@@ -53,7 +53,8 @@ pub(super) fn show(file: &std::path::Path, printer: &mut Printer<'_>) -> anyhow:
     Ok(ExitCode::SUCCESS)
 }
 
-/// Blocks a certificate by its fingerprint.
+/// Blocks a certificate by its fingerprint, and where the service sees headers only also by what
+/// they show: a fingerprint alone would keep nobody out there.
 pub(super) async fn block(
     args: &BlockOne,
     config: &Config,
@@ -63,7 +64,7 @@ pub(super) async fn block(
 ) -> anyhow::Result<ExitCode> {
     let certificate = read_certificate(&args.file)?;
     let block = NewBlock {
-        pattern: from_certificate(&certificate, By::Sha256),
+        pattern: pattern(&certificate, config),
         reason: args.reason.clone(),
         created_by: actor,
         ..NewBlock::default()
@@ -79,15 +80,18 @@ pub(super) async fn block(
         policy.kinds,
     );
     let holders = holders(&considered);
+    let sha256 = certificate.sha256.to_string();
     let mut still = Vec::new();
     for holder in &holders {
         for mapping in store.mapping_list(Some(holder)).await? {
+            if mapping.pattern.sha256.as_ref().is_some_and(|other| is_hex_of(other, &sha256)) {
+                continue;
+            }
             if mapping.enabled && mapping.revoked_at.is_none() {
                 still.push(mapping);
             }
         }
     }
-    let sha256 = certificate.sha256.to_string();
     if printer.is_json() {
         let still: Vec<_> = still.iter().map(super::mapping::mapping_json).collect();
         let done = json!({"id": id, "sha256": sha256, "users": holders, "still_usable": still});
@@ -107,6 +111,31 @@ pub(super) async fn block(
     ))?;
     super::mapping::print_list(&still, printer)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// This certificate only, as far as the service can tell certificates apart.
+fn pattern(certificate: &Certificate, config: &Config) -> PatternText {
+    let mut pattern = from_certificate(certificate, By::Sha256);
+    if config.identity.source == Source::Certificate {
+        return pattern;
+    }
+    let headers = &config.proxy.headers;
+    let named = from_certificate(certificate, By::IssuerSerial);
+    if headers.serial.is_some() && !certificate.serial.is_odd() {
+        pattern.serial = named.serial;
+    }
+    if headers.issuer.is_some() {
+        pattern.issuer = named.issuer;
+    }
+    if headers.subject.is_some() && !certificate.subject.is_empty() {
+        pattern.subject = from_certificate(certificate, By::Subject).subject;
+    }
+    pattern
+}
+
+/// Whether a column of the database, in any spelling, is this fingerprint.
+fn is_hex_of(column: &str, sha256: &str) -> bool {
+    column.replace(':', "").eq_ignore_ascii_case(sha256)
 }
 
 /// Whom the certificate was mapped to.

@@ -12,16 +12,18 @@ use super::crl::{self, TrustFacts};
 use super::facts::{Facts, read_certificate};
 use super::output::{Printer, Table};
 use crate::app;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::decide::{self, Decision, Options, Question, Trust, View};
 use crate::directory::{Considered, Directory, Holder, Rows};
-use crate::proxy::{Presented, Shown};
+use crate::proxy::{Headers, Memory, Presented, Shown};
+use crate::reason::DenyReason;
 use crate::store::Store;
 
 /// Say who a certificate is, and why
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-It assumes that the proxy verified the certificate: only the proxy sees the handshake.
+It assumes that the proxy verified the certificate: only the proxy sees the handshake. With
+identity.source = \"headers\" it sees no more of the certificate than the service does.
 
 Examples:
   certgate explain --cert alice.pem
@@ -50,6 +52,9 @@ struct Explanation {
 }
 
 const ASSUMED: &str = "the proxy verified this certificate";
+/// With `identity.source = "headers"`.
+const ASSUMED_OF_HEADERS: &str =
+    "the proxy verified this certificate and sends only its serial and names";
 
 /// Explains; exit code 0 if the answer would be 200, 1 for a deny, 2 if there is no decision.
 pub(super) async fn run(
@@ -78,20 +83,24 @@ pub(super) async fn run(
         policy: &policy,
     };
     let shown = Arc::new(Shown::from(certificate));
-    let presented = Presented::Certificate(Arc::clone(&shown));
-    let question =
-        Question { options, proxy_is_trusted: true, presented: || Ok(presented.clone()) };
+    let presented = present(&shown, config);
+    let question = Question { options, proxy_is_trusted: true, presented: || presented.clone() };
     let decision = decide::decide(question, &view);
-    let holder = Holder { identity: &shown.identity, certificate: Some(&shown.certificate) };
     let explanation = Explanation {
         decision: word(&decision),
         status: decision.status(),
         reason: decision.code(),
         user: user(&decision),
-        assumed: ASSUMED,
+        assumed: match config.identity.source {
+            config::Source::Certificate => ASSUMED,
+            config::Source::Headers => ASSUMED_OF_HEADERS,
+        },
         certificate: Facts::from(&shown.certificate),
         trust: TrustFacts::new(&shown, &known, &policy, now),
-        considered: directory.consider(holder, now, policy.kinds),
+        considered: match holder(&presented) {
+            Some(holder) => directory.consider(holder, now, policy.kinds),
+            None => Vec::new(),
+        },
     };
     print(&explanation, printer)?;
     Ok(match decision {
@@ -99,6 +108,45 @@ pub(super) async fn run(
         Decision::Deny(_) => ExitCode::from(1),
         Decision::Undecided(_) => ExitCode::from(2),
     })
+}
+
+/// What the service would see of this certificate, as it is configured.
+fn present(shown: &Arc<Shown>, config: &Config) -> Result<Presented, DenyReason> {
+    match config.identity.source {
+        config::Source::Certificate => Ok(Presented::Certificate(Arc::clone(shown))),
+        config::Source::Headers => {
+            let reader = app::gate::reader(config);
+            let names = &reader.names;
+            let certificate = &shown.certificate;
+            let lines = [
+                (&names.verify, "SUCCESS".to_owned()),
+                (&names.serial, certificate.serial.to_string()),
+                (&names.subject, certificate.subject.to_string()),
+                (&names.issuer, certificate.issuer.to_string()),
+            ];
+            let lines = lines.into_iter().filter_map(|(name, text)| Some((name.clone()?, text)));
+            reader.read(&Lines(lines.collect()), &mut Memory::default())
+        }
+    }
+}
+
+fn holder(presented: &Result<Presented, DenyReason>) -> Option<Holder<'_>> {
+    match presented {
+        Ok(Presented::Certificate(shown)) => {
+            Some(Holder { identity: &shown.identity, certificate: Some(&shown.certificate) })
+        }
+        Ok(Presented::Headers(identity)) => Some(Holder { identity, certificate: None }),
+        Ok(Presented::Nobody) | Err(_) => None,
+    }
+}
+
+/// The headers that the proxy would send.
+struct Lines(Vec<(String, String)>);
+
+impl Headers for Lines {
+    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(name, text)| (name.as_str(), text.as_bytes()))
+    }
 }
 
 fn word(decision: &Decision<'_>) -> &'static str {
@@ -125,7 +173,7 @@ fn print(explanation: &Explanation, printer: &mut Printer<'_>) -> anyhow::Result
         Some(user) => printer.line(&format!("{} {user}", explanation.status))?,
         None => printer.line(&format!("{} {}", explanation.status, explanation.decision))?,
     }
-    printer.line(&format!("assumed: {ASSUMED}"))?;
+    printer.line(&format!("assumed: {}", explanation.assumed))?;
     for (name, value) in explanation.certificate.lines() {
         printer.line(&format!("  {name:<13} {value}"))?;
     }

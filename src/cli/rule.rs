@@ -2,7 +2,7 @@
 //!
 //! A rule is read by the code that answers nginx before it is written: what is accepted can match.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -284,7 +284,7 @@ async fn change_rule(
 
 /// What every rule of its issuer makes of a certificate; exit code 0 if one gives a user.
 async fn test(
-    file: &PathBuf,
+    file: &Path,
     config: &Config,
     store: &Store,
     printer: &mut Printer<'_>,

@@ -8,6 +8,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod auth_endpoint;
+mod cli_certificate;
 mod config_checks;
 mod config_cli;
 mod config_listeners;

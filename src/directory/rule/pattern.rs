@@ -103,10 +103,10 @@ fn has_only_plain_groups(text: &str) -> bool {
             rest = rest.get(escaped..).unwrap_or_default();
             continue;
         }
-        if let Some(option) = rest.strip_prefix("(?") {
-            if !["i)", "i:", ":"].iter().any(|plain| option.starts_with(plain)) {
-                return false;
-            }
+        if let Some(option) = rest.strip_prefix("(?")
+            && !["i)", "i:", ":"].iter().any(|plain| option.starts_with(plain))
+        {
+            return false;
         }
         rest = rest.get(next.len_utf8()..).unwrap_or_default();
     }
@@ -236,11 +236,11 @@ mod tests {
             text in r"[ab@.*()|\[\]\\^-]{1,8}@[ab|\\.)]{1,6}",
             value in "[ab.@]{1,10}",
         ) {
-            if let Ok(pattern) = parse(&text) {
-                if let Some(domain) = pattern.domain().filter(|_| pattern.matches(&value)) {
-                    let end = format!("@{domain}");
-                    prop_assert!(value.ends_with(&end), "{text} {value}");
-                }
+            if let Ok(pattern) = parse(&text)
+                && let Some(domain) = pattern.domain().filter(|_| pattern.matches(&value))
+            {
+                let end = format!("@{domain}");
+                prop_assert!(value.ends_with(&end), "{text} {value}");
             }
         }
     }
