@@ -31,6 +31,8 @@ mod nginx_upstream;
 mod nginx_values;
 mod pki_nginx_dn;
 mod pkits;
+mod rule_serve;
+mod rule_store;
 mod service_start;
 mod store_constraints;
 mod store_contract;
