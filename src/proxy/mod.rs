@@ -14,3 +14,6 @@ pub use memory::Memory;
 pub use percent::{PercentError, percent_decode_strict};
 pub use reader::{Presented, Reader, Shown, Source};
 pub use verify::{Failure, VerifyResult};
+
+#[cfg(test)]
+mod tests;
