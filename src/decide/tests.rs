@@ -435,6 +435,33 @@ fn headers_show_less_so_mappings_by_what_they_hide_never_agree_and_blocks_do() {
 }
 
 #[test]
+fn a_revoked_weak_mapping_gives_way_to_a_stronger_one() {
+    let alice = shown(params("alice"));
+    let mut world =
+        World::new().map("alice", by_sha256(&alice)).map("bob", by_issuer_subject(&alice));
+    world.rows.mappings[1].revoked_at = text("2026-01-01T00:00:00Z");
+    assert_eq!(world.ask(presented(&alice), ""), "200 mapped alice");
+    world.rows.mappings.remove(0);
+    assert_eq!(world.ask(presented(&alice), ""), "401 mapping_disabled -");
+}
+
+#[test]
+fn a_user_whose_groups_do_not_fit_into_the_answer_is_disabled_and_reported() {
+    let alice = shown(params("alice"));
+    let mut world = World::new().map("alice", by_sha256(&alice));
+    // The name, 33 groups of 241 bytes and the separators behind them: 5 + 33 * 242 = 7991 bytes;
+    // then one more group up to the limit.
+    world.rows.groups = (0..33).map(|number| group("alice", &format!("{number:0>241}"))).collect();
+    world.rows.groups.push(group("alice", &"x".repeat(8192 - 7991)));
+    assert_eq!(Directory::build(&world.rows, ',').unusable(), []);
+    assert_eq!(world.ask(presented(&alice), ""), "200 mapped alice");
+    world.rows.groups.pop();
+    world.rows.groups.push(group("alice", &"x".repeat(8192 - 7991 + 1)));
+    assert_eq!(Directory::build(&world.rows, ',').unusable().len(), 1);
+    assert_eq!(world.ask(presented(&alice), ""), "401 user_disabled -");
+}
+
+#[test]
 fn two_issuers_with_one_serial_never_cross() {
     let one = shown(params("one"));
     let two = shown(params("two"));
