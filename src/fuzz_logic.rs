@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use crate::config::{Config, Places};
 use crate::decide::Options;
-use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, UserRow};
-use crate::directory::{Directory, Kind, Kinds, Rows};
+use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, RuleRow, UserRow};
+use crate::directory::{Directory, Holder, Kind, Kinds, Rows, Settings};
 use crate::pki::{Certificate, DistinguishedName, Identity, SerialNumber, SlashForm, UnixTime};
 use crate::proxy::{ChainsBy, Dialect, HeaderNames, Headers, Memory, Presented, Reader, Source};
 
@@ -152,7 +152,17 @@ pub fn rows(bytes: &[u8]) {
         common_name: next(),
     };
     let (valid_from, valid_until, revoked_at) = (next(), next(), next());
+    let rule = RuleRow {
+        priority: 1,
+        issuer: pattern.issuer.clone().unwrap_or_default(),
+        conditions: next().unwrap_or_default(),
+        username: next().unwrap_or_default(),
+        users: b"any".to_vec(),
+        enabled: 1,
+        ..RuleRow::default()
+    };
     let rows = Rows {
+        rules: vec![rule],
         users: vec![UserRow {
             username: username.clone(),
             display_name: next(),
@@ -187,13 +197,14 @@ pub fn rows(bytes: &[u8]) {
             reason: None,
         }],
     };
-    let directory = Directory::build(&rows, ',');
-    let total = directory.user_count() + directory.mapping_count();
-    assert!(total == 2 || !directory.unusable().is_empty(), "a lost row is listed");
+    let directory = Directory::build(&rows, &Settings::default());
+    let total = directory.user_count() + directory.mapping_count() + directory.rule_count();
+    assert!(total == 3 || !directory.unusable().is_empty(), "a lost row is listed");
     let kinds = Kinds::with_weak(&Kind::ALL);
     let nobody = Identity::from_headers(None, None, None);
+    let holder = Holder { identity: &nobody, certificate: None };
     let now = UnixTime::from_seconds(0);
-    assert!(directory.consider(&nobody, now, kinds).is_empty(), "nothing shown, nothing found");
+    assert!(directory.consider(holder, now, kinds).is_empty(), "nothing shown, nothing found");
 }
 
 /// Settings of any text are a configuration or problems, never a panic.

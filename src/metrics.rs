@@ -65,6 +65,8 @@ pub struct DirectoryRows {
     pub mappings: usize,
     /// Blocks.
     pub blocks: usize,
+    /// Rules.
+    pub rules: usize,
 }
 
 type Label = [(&'static str, &'static str); 1];
@@ -105,6 +107,10 @@ registered! {
     crl_unusable_files: Gauge = "crl_unusable_files",
     /// Mappings in memory
     mappings: Gauge = "directory_mappings",
+    /// People whom a rule would have added, had the queue not been full
+    provision_dropped: Counter = "provision_dropped",
+    /// Rules in memory
+    rules: Gauge = "directory_rules",
     /// Rows that could not be read and do not count, by relation
     unusable_rows: Family<Label, Gauge> = "directory_unusable_rows",
     /// Users in memory
@@ -181,6 +187,12 @@ impl Metrics {
         registered.users.set(gauge_value(rows.users));
         registered.mappings.set(gauge_value(rows.mappings));
         registered.blocks.set(gauge_value(rows.blocks));
+        registered.rules.set(gauge_value(rows.rules));
+    }
+
+    /// Counts somebody who was not added because too many wait to be.
+    pub fn count_provision_dropped(&self) {
+        self.inner.registered.provision_dropped.inc();
     }
 
     /// Sets how many rows of a relation (one of [`RELATIONS`]) could not be read.

@@ -7,14 +7,14 @@ use anyhow::Context as _;
 
 use crate::config::{self, Config, MaxStaleness, TrustMode};
 use crate::decide::{Chains, Lapsed, Policy, RevocationPolicy, TrustPolicy};
-use crate::directory::{Kind, Kinds};
+use crate::directory::{Kind, Kinds, Settings};
 use crate::http::authorize::{Gate, Trust};
 use crate::http::output::Output;
 use crate::metrics::Metrics;
 use crate::pki::SlashForm;
 use crate::proxy::{ChainsBy, Dialect, HeaderNames, Reader, Source};
 use crate::revocation::{Published, Sources};
-use crate::sync::Replica;
+use crate::sync::{Replica, Wishes};
 
 /// Builds the gate.
 ///
@@ -23,6 +23,7 @@ use crate::sync::Replica;
 pub(super) fn build(
     config: &Config,
     replica: Arc<Replica>,
+    wishes: Wishes,
     authorities: Arc<Published>,
     metrics: Metrics,
 ) -> anyhow::Result<Gate> {
@@ -35,6 +36,7 @@ pub(super) fn build(
         policy: policy(config),
         output: output(config)?,
         replica,
+        wishes,
         authorities,
         metrics,
         now: super::now,
@@ -82,6 +84,15 @@ fn dialect(name: config::Dialect) -> Dialect {
         | config::Dialect::DjangoSslAuth => Dialect::Nginx,
         config::Dialect::Rfc9440 => Dialect::Rfc9440,
         config::Dialect::Traefik => Dialect::Traefik,
+    }
+}
+
+/// What is configured of names.
+#[must_use]
+pub fn settings(config: &Config) -> Settings {
+    Settings {
+        group_separator: config.output.group_separator.as_str().chars().next().unwrap_or(','),
+        admin_group: config.admin.group.as_str().into(),
     }
 }
 

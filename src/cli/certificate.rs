@@ -14,7 +14,9 @@ use super::pattern::{self, By, from_certificate, is_sent};
 use super::values;
 use super::window::ENABLED;
 use crate::config::Source;
-use crate::directory::{Column, Considered, Directory, Kind, Relation, Rows, parse_pattern};
+use crate::directory::{
+    Column, Considered, Directory, Holder, Kind, Relation, Rows, parse_pattern,
+};
 use crate::pki::{Certificate, Identity};
 use crate::store::{Mapping, NewBlock, PatternText};
 
@@ -85,7 +87,8 @@ pub(super) async fn block(
             .with("id", id)
             .with("sha256", sha256)
             .with("users", left.users)
-            .with("still_usable", still);
+            .with("still_usable", still)
+            .with("rules", left.rules);
         printer.json(&done)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -94,21 +97,24 @@ pub(super) async fn block(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The pattern of this certificate alone. Where the proxy sends no certificate, the fingerprint
-/// cannot be seen, and issuer and serial say the same.
+/// This certificate only, as far as the service can tell certificates apart: where it sees headers
+/// only, a fingerprint alone would keep nobody out.
 fn this_one(certificate: &Certificate, desk: &Desk<'_>) -> anyhow::Result<PatternText> {
-    let by_digest = from_certificate(certificate, By::Sha256)?;
+    let mut pattern = from_certificate(certificate, By::Sha256)?;
     if desk.config.identity.source == Source::Certificate {
-        return Ok(by_digest);
+        return Ok(pattern);
     }
-    anyhow::ensure!(
-        is_sent(Column::Serial, desk.config),
-        "the proxy's headers show no serial (identity.source, proxy.headers.serial), so that one \
-         certificate cannot be told from another of the same name; block the name: \
-         certgate block add --cert FILE --by subject"
-    );
-    let by_serial = from_certificate(certificate, By::IssuerSerial)?;
-    Ok(PatternText { sha256: by_digest.sha256, ..by_serial })
+    let is_sent = |column| is_sent(column, desk.config);
+    if is_sent(Column::Serial) && !certificate.serial.is_odd() {
+        pattern.serial = Some(certificate.serial.to_string());
+    }
+    if is_sent(Column::Issuer) {
+        pattern.issuer = Some(certificate.issuer.to_exact_text());
+    }
+    if is_sent(Column::Subject) && !certificate.subject.is_empty() {
+        pattern.subject = Some(certificate.subject.to_exact_text());
+    }
+    Ok(pattern)
 }
 
 /// What the holder of a certificate that is blocked can still use.
@@ -116,6 +122,8 @@ struct Left {
     /// Whom the certificate was mapped to.
     users: Vec<String>,
     mappings: Vec<LeftMapping>,
+    /// Rules whose conditions hold, by priority: they let in other certificates like this one.
+    rules: Vec<i64>,
 }
 
 /// A mapping of theirs that lets another certificate in.
@@ -127,10 +135,14 @@ struct LeftMapping {
 impl Left {
     async fn find(certificate: &Certificate, desk: &Desk<'_>) -> anyhow::Result<Self> {
         let rows = Rows::from(desk.store.load().await?);
-        let directory = Directory::build(&rows, desk.group_separator());
+        let directory = Directory::build(&rows, &desk.settings());
         let identity = Identity::from_certificate(certificate);
         let kinds = desk.kinds();
-        let users = users(&directory.consider(&identity, desk.now, kinds));
+        let holder = Holder { identity: &identity, certificate: Some(certificate) };
+        let considered = directory.consider(holder, desk.now, kinds);
+        let users = users(&considered);
+        let rules = considered.iter().filter(|one| one.kind == "rule").filter(|one| one.matched);
+        let rules = rules.map(|one| one.id).collect();
         let mut mappings = Vec::new();
         for username in &users {
             let user = directory.user(username).and_then(|user| user.window);
@@ -151,16 +163,21 @@ impl Left {
                 }
             }
         }
-        Ok(Self { users, mappings })
+        Ok(Self { users, mappings, rules })
     }
 
     fn print(&self, printer: &mut Printer<'_>) -> anyhow::Result<()> {
+        for rule in &self.rules {
+            printer
+                .line(&format!("Rule {rule} still lets in other certificates like this one."))?;
+        }
         let users = self.users.join(", ");
         if self.users.is_empty() {
             return printer.line("It was mapped to nobody.");
         }
         if self.mappings.is_empty() {
-            return printer.line(&format!("It was {users}'s; no other certificate leads there."));
+            return printer
+                .line(&format!("It was {users}'s; no mapping lets in another certificate."));
         }
         printer.line(&format!("It was {users}'s. These mappings still let in:"))?;
         let mut table = Table::new(&["id", "user", "kind", "lets in", "pattern"]);

@@ -2,7 +2,7 @@
 
 use crate::app;
 use crate::config::{Config, Environment};
-use crate::directory::Kinds;
+use crate::directory::{Kinds, Settings};
 use crate::pki::{UnixTime, parse_text};
 use crate::store::Store;
 
@@ -21,9 +21,9 @@ impl Desk<'_> {
         app::gate::policy(self.config).kinds
     }
 
-    /// What stands between groups in an answer, so that it can stand in none of them.
-    pub(super) fn group_separator(&self) -> char {
-        self.config.output.group_separator.as_str().chars().next().unwrap_or(',')
+    /// What is configured of names.
+    pub(super) fn settings(&self) -> Settings {
+        app::gate::settings(self.config)
     }
 }
 

@@ -16,16 +16,16 @@ use super::sent::as_headers;
 use super::values;
 use crate::app;
 use crate::config::{Config, HEADER_MODE_UNCHECKED, Source};
-use crate::decide::{self, Allow, Decision, Options, Question, Required, Trust, View};
-use crate::directory::{Considered, Directory, Rows};
-use crate::pki::Identity;
+use crate::decide::{self, Decision, Options, Question, Required, Trust, View};
+use crate::directory::{Considered, Directory, Holder, Rows};
 use crate::proxy::{Presented, Shown};
 use crate::reason::DenyReason;
 
 /// Say who a certificate is, and why
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-It assumes that the proxy verified the certificate: only the proxy sees the handshake.
+It assumes that the proxy verified the certificate: only the proxy sees the handshake. With
+identity.source = \"headers\" it sees no more of the certificate than the service does.
 
 Examples:
   certgate explain --cert alice.pem
@@ -62,7 +62,7 @@ pub(super) async fn run(
     let certificate = read_certificate(&args.cert)?;
     let options = Options { required: args.require.clone(), ..Options::default() };
     let rows = Rows::from(desk.store.load().await?);
-    let directory = Directory::build(&rows, desk.group_separator());
+    let directory = Directory::build(&rows, &desk.settings());
     let (policy, now) = (app::gate::policy(desk.config), desk.now);
     let known = crl::read(desk.config, now);
     let view = View {
@@ -74,12 +74,8 @@ pub(super) async fn run(
     };
     let shown = Arc::new(Shown::from(certificate));
     let presented = presented(&shown, desk.config);
-    let identity = match &presented {
-        Ok(Presented::Headers(identity)) => (**identity).clone(),
-        _ => Identity::from_certificate(&shown.certificate),
-    };
     let question =
-        Question { options: Ok(options), proxy_is_trusted: true, presented: || presented };
+        Question { options: Ok(options), proxy_is_trusted: true, presented: || presented.clone() };
     let decision = decide::decide(question, &view);
     let explanation = Explanation {
         decision: word(&decision),
@@ -89,7 +85,10 @@ pub(super) async fn run(
         assumed: assumed(desk.config),
         certificate: Facts::from(&shown.certificate),
         trust: TrustFacts::new(&shown, &known, &policy, now),
-        considered: directory.consider(&identity, now, policy.kinds),
+        considered: match holder(&presented) {
+            Some(holder) => directory.consider(holder, now, policy.kinds),
+            None => Vec::new(),
+        },
     };
     print(&explanation, printer)?;
     Ok(match decision {
@@ -104,6 +103,17 @@ fn presented(shown: &Arc<Shown>, config: &Config) -> Result<Presented, DenyReaso
     match config.identity.source {
         Source::Certificate => Ok(Presented::Certificate(Arc::clone(shown))),
         Source::Headers => as_headers(&shown.certificate, config),
+    }
+}
+
+/// Whose mappings, blocks and rules are to be told of.
+fn holder(presented: &Result<Presented, DenyReason>) -> Option<Holder<'_>> {
+    match presented {
+        Ok(Presented::Certificate(shown)) => {
+            Some(Holder { identity: &shown.identity, certificate: Some(&shown.certificate) })
+        }
+        Ok(Presented::Headers(identity)) => Some(Holder { identity, certificate: None }),
+        Ok(Presented::Nobody) | Err(_) => None,
     }
 }
 
@@ -129,8 +139,8 @@ fn word(decision: &Decision<'_>) -> &'static str {
 
 fn user(decision: &Decision<'_>) -> Option<String> {
     match decision {
-        Decision::Allow(Allow::Mapped(user, _)) => Some(user.username.to_string()),
-        _ => None,
+        Decision::Allow(allow) => allow.user().map(|user| user.username.to_string()),
+        Decision::Deny(_) | Decision::Undecided(_) => None,
     }
 }
 
@@ -151,7 +161,7 @@ fn print(explanation: &Explanation, printer: &mut Printer<'_>) -> anyhow::Result
         printer.line(&line)?;
     }
     if explanation.considered.is_empty() {
-        return printer.line("no mapping or block has anything in common with it");
+        return printer.line("no mapping, block or rule has anything in common with it");
     }
     let mut table = Table::new(&["kind", "id", "user", "matched", "why"]);
     for one in &explanation.considered {

@@ -87,7 +87,7 @@ pub(super) async fn run(
 
 /// A group that holds what stands between groups would be two to an application.
 pub(super) fn check_separator(group: &str, desk: &Desk<'_>) -> anyhow::Result<()> {
-    let separator = desk.group_separator();
+    let separator = desk.settings().group_separator;
     anyhow::ensure!(
         !group.contains(separator),
         "group {group:?} holds {separator:?}, which stands between groups \

@@ -15,6 +15,7 @@ pub mod healthcheck;
 mod mapping;
 mod output;
 mod pattern;
+mod rule;
 mod sent;
 mod user;
 mod values;
@@ -90,6 +91,9 @@ Example:
     /// Which certificates are kept out
     #[command(subcommand)]
     Block(block::BlockCommand),
+    /// Users by what their certificates say
+    #[command(subcommand)]
+    Rule(rule::RuleCommand),
     /// One certificate, from its file
     #[command(subcommand)]
     Certificate(certificate::CertificateCommand),
@@ -158,8 +162,9 @@ fn refuse(error: &clap::Error) -> ExitCode {
         text(ContextKind::InvalidValue),
         error.source(),
     ) {
-        // `--serial <SERIAL>`: the option is its first word.
+        // `--serial <SERIAL>`: the option is its first word; an argument is `<USERNAME>`.
         let option = option.split(' ').next().unwrap_or(option);
+        let option = option.trim_start_matches('<').trim_end_matches('>');
         complain(&format!("{option} {value:?}: {why}"));
     } else {
         for line in error.render().to_string().lines() {
@@ -223,6 +228,7 @@ async fn run_on_store(
         Command::Group(command) => group::run(command, desk, printer).await,
         Command::Mapping(command) => mapping::run(command, desk, printer).await,
         Command::Block(command) => block::run(command, desk, printer).await,
+        Command::Rule(command) => rule::run(command, desk, printer).await,
         Command::Certificate(CertificateCommand::Block(args)) => {
             certificate::block(args, desk, printer).await
         }

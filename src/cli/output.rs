@@ -62,7 +62,9 @@ impl<'w> Printer<'w> {
     /// A table for people.
     pub(super) fn table(&mut self, table: &Table) -> anyhow::Result<()> {
         for line in table.0.lines() {
-            writeln!(self.out, "{}", line.trim_end())?;
+            // The library's margin is no part of the first column.
+            let line = line.strip_prefix(' ').unwrap_or(&line).trim_end();
+            writeln!(self.out, "{line}")?;
         }
         Ok(())
     }

@@ -213,8 +213,8 @@ fn check_agreement(pattern: &Pattern, certificate: &Certificate) -> anyhow::Resu
         .collect();
     anyhow::ensure!(
         differing.is_empty(),
-        "this would not match the certificate of --cert: it has another {}",
-        differing.join(", another ")
+        "this would not match the certificate of --cert, which says otherwise, or nothing, of: {}",
+        differing.join(", ")
     );
     Ok(())
 }

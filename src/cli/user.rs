@@ -11,6 +11,7 @@ use super::mapping;
 use super::output::{Fields, Printer, Table};
 use super::values;
 use super::window::{WindowArgs, edit, state};
+use crate::directory::provisioning_rule;
 use crate::pki::UnixTime;
 use crate::store::{NewUser, User, UserEdit};
 
@@ -161,6 +162,7 @@ pub(super) async fn run(
             return Ok(ExitCode::SUCCESS);
         }
         UserCommand::Remove { username } => {
+            check_removal(username, desk).await?;
             store.user_remove(username).await?;
             let done = Fields::default().with("username", username.as_str()).with("removed", true);
             let sentence = format!("removed user {username} with all groups and mappings");
@@ -194,6 +196,23 @@ pub(super) async fn run(
         printer.line(&sentence)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A rule would add the user again at their next request, and what had been noted of them would be
+/// gone: then disabling is what is meant.
+async fn check_removal(username: &str, desk: &Desk<'_>) -> anyhow::Result<()> {
+    if desk.store.user_show(username).await?.origin != "rule" {
+        return Ok(());
+    }
+    let rules = desk.store.rule_list().await?;
+    let rows: Vec<_> = rules.iter().map(|rule| rule.text.row(rule.enabled)).collect();
+    match provisioning_rule(&rows, &desk.settings(), username, desk.now) {
+        Some(priority) => anyhow::bail!(
+            "rule {priority} would add {username} again at the next request; to keep this user \
+             out use `certgate user disable {username}`, or disable the rule first"
+        ),
+        None => Ok(()),
+    }
 }
 
 fn new_user(add: &Add, desk: &Desk<'_>) -> anyhow::Result<NewUser> {

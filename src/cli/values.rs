@@ -15,10 +15,7 @@ use crate::pki::{
 
 /// The name of a user or of a group.
 pub(super) fn name(text: &str) -> Result<String, String> {
-    match Name::parse(text.as_bytes()) {
-        Ok(name) => Ok(name.to_string()),
-        Err(error) => Err(format!("{error}; a name is 1 to 256 of these: {NAME_CHARACTERS}")),
-    }
+    Name::parse(text.as_bytes()).map(|name| name.to_string()).map_err(|error| error.to_string())
 }
 
 /// A remark, a reason, a person's name.
@@ -34,7 +31,7 @@ pub(super) fn text(text: &str) -> Result<String, String> {
 pub(super) fn time(text: &str) -> Result<String, String> {
     UnixTime::parse_rfc3339(text)
         .map(|time| time.to_string())
-        .map_err(|error| format!("{error}; write 2027-01-31 or 2027-01-31T12:00:00Z"))
+        .map_err(|error| format!("{error}, or a date alone"))
 }
 
 /// A SHA-256 fingerprint.
@@ -121,8 +118,6 @@ pub(super) fn issuer(text: &str) -> Result<IssuerValue, String> {
     }
     distinguished_name(text).map(IssuerValue::Name)
 }
-
-const NAME_CHARACTERS: &str = "visible ASCII characters without the comma";
 
 #[cfg(test)]
 mod tests {

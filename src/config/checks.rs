@@ -9,7 +9,8 @@ use super::words::{Source, TrustMode};
 use super::{Config, Listener};
 
 /// What nobody checks when identity comes from headers.
-pub const HEADER_MODE_UNCHECKED: &[&str] = &["expiry", "key usage", "revocation lists"];
+pub const HEADER_MODE_UNCHECKED: &[&str] =
+    &["expiry", "key usage", "revocation lists", "blocks by fingerprint, key or alternative name"];
 
 /// Settings whose code does not exist yet: the key, and when it asks for that code. They are
 /// refused, as silence would look like protection.

@@ -1,5 +1,7 @@
 //! Each code that this room gives, in the order of the contract, on real certificates.
 
+mod rules;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +11,11 @@ use rcgen::{
 };
 
 use super::{
-    Allow, AllowedIssuer, Decision, Options, OptionsError, Policy, Question, Trust, TrustPolicy,
-    View, decide,
+    AllowedIssuer, Decision, Options, OptionsError, Policy, Question, Trust, TrustPolicy, View,
+    decide,
 };
 use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, UserRow};
-use crate::directory::{Directory, Kind, Kinds, Rows};
+use crate::directory::{Directory, Kind, Kinds, Rows, Settings};
 use crate::pki::{Certificate, DistinguishedName, SlashForm, UnixTime};
 use crate::proxy::{Presented, Shown};
 use crate::reason::{DenyReason, UndecidedReason};
@@ -67,7 +69,7 @@ impl World {
         proxy_is_trusted: bool,
         presented: Result<Presented, DenyReason>,
     ) -> String {
-        let directory = Directory::build(&self.rows, ',');
+        let directory = Directory::build(&self.rows, &Settings::default());
         let view = View {
             directory: self.is_loaded.then_some(&directory),
             age: self.age,
@@ -78,7 +80,9 @@ impl World {
         let question = Question { options, proxy_is_trusted, presented: || presented };
         let decision = decide(question, &view);
         let user = match decision {
-            Decision::Allow(Allow::Mapped(user, _)) => user.username.to_string(),
+            Decision::Allow(ref allow) => {
+                allow.user().map_or("-".to_owned(), |user| user.username.to_string())
+            }
             _ => "-".to_owned(),
         };
         format!("{} {} {user}", decision.status(), decision.code())
@@ -428,6 +432,33 @@ fn headers_show_less_so_mappings_by_what_they_hide_never_agree_and_blocks_do() {
     assert_eq!(world.ask(headers(false), ""), "401 blocked -", "nor is the serial");
     world.rows.blocks[0].pattern = by_sha256(&alice);
     assert_eq!(world.ask(headers(true), ""), "200 mapped alice", "nothing could be compared");
+}
+
+#[test]
+fn a_revoked_weak_mapping_gives_way_to_a_stronger_one() {
+    let alice = shown(params("alice"));
+    let mut world =
+        World::new().map("alice", by_sha256(&alice)).map("bob", by_issuer_subject(&alice));
+    world.rows.mappings[1].revoked_at = text("2026-01-01T00:00:00Z");
+    assert_eq!(world.ask(presented(&alice), ""), "200 mapped alice");
+    world.rows.mappings.remove(0);
+    assert_eq!(world.ask(presented(&alice), ""), "401 mapping_disabled -");
+}
+
+#[test]
+fn a_user_whose_groups_do_not_fit_into_the_answer_is_disabled_and_reported() {
+    let alice = shown(params("alice"));
+    let mut world = World::new().map("alice", by_sha256(&alice));
+    // The name, 33 groups of 241 bytes and the separators behind them: 5 + 33 * 242 = 7991 bytes;
+    // then one more group up to the limit.
+    world.rows.groups = (0..33).map(|number| group("alice", &format!("{number:0>241}"))).collect();
+    world.rows.groups.push(group("alice", &"x".repeat(8192 - 7991)));
+    assert_eq!(Directory::build(&world.rows, ',').unusable(), []);
+    assert_eq!(world.ask(presented(&alice), ""), "200 mapped alice");
+    world.rows.groups.pop();
+    world.rows.groups.push(group("alice", &"x".repeat(8192 - 7991 + 1)));
+    assert_eq!(Directory::build(&world.rows, ',').unusable().len(), 1);
+    assert_eq!(world.ask(presented(&alice), ""), "401 user_disabled -");
 }
 
 #[test]

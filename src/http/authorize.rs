@@ -20,8 +20,9 @@ use crate::decide::{self, Allow, Decision, Options, Policy, Question, View};
 use crate::metrics::{DecisionRecorder, Metrics};
 use crate::pki::UnixTime;
 use crate::proxy::{Headers, Memory, Presented, Reader};
+use crate::reason::DenyReason;
 use crate::revocation::{ChainMemory, Published};
-use crate::sync::Replica;
+use crate::sync::{Replica, Wishes};
 
 /// Header in which a proxy shows the shared secret.
 const SECRET_HEADER: HeaderName = HeaderName::from_static("x-certgate-secret");
@@ -78,6 +79,8 @@ pub struct Gate {
     pub output: Output,
     /// The directory.
     pub replica: Arc<Replica>,
+    /// Where to leave whom a rule asks to be added.
+    pub wishes: Wishes,
     /// What is known of the CAs.
     pub authorities: Arc<Published>,
     /// Where decisions are counted.
@@ -158,6 +161,12 @@ impl Worker {
         if !matches!(decision, Decision::Allow(_)) && output::is_copied(headers) {
             output::write_refusal(decision.code(), request_id(headers), &mut response);
         }
+        if matches!(decision, Decision::Deny(DenyReason::Unmapped)) {
+            let wish = seen.as_ref().and_then(|presented| decide::wish(presented, &view));
+            if let Some(wish) = wish {
+                gate.wishes.send(wish);
+            }
+        }
         self.recorder.record(decision.code_number(), started.elapsed());
         report(&decision, seen.as_ref(), headers);
         response
@@ -172,8 +181,7 @@ fn respond(output: &Output, decision: &Decision<'_>) -> HttpResponse {
     headers.insert(header::CACHE_CONTROL, NO_STORE);
     headers.insert(REASON_HEADER, HeaderValue::from_static(decision.code()));
     let written = match decision {
-        Decision::Allow(Allow::Anonymous) => output.write(None, headers),
-        Decision::Allow(Allow::Mapped(user, _)) => output.write(Some(user), headers),
+        Decision::Allow(allow) => output.write(allow.user(), headers),
         Decision::Deny(_) | Decision::Undecided(_) => Ok(()),
     };
     match written {
@@ -202,6 +210,9 @@ fn report(decision: &Decision<'_>, seen: Option<&Presented>, headers: &HeaderMap
         Decision::Allow(Allow::Anonymous) => say!(debug, "allowed without a certificate"),
         Decision::Allow(Allow::Mapped(user, mapping)) => {
             say!(debug, "allowed", user.name = user.username.as_str(), mapping.id = mapping);
+        }
+        Decision::Allow(Allow::Rule(user, priority)) => {
+            say!(debug, "allowed", user.name = user.username.as_str(), rule.priority = priority);
         }
         Decision::Deny(_) if tracing::enabled!(tracing::Level::INFO) => {
             let identity = match seen {

@@ -77,6 +77,13 @@ impl std::fmt::Display for Oid {
     }
 }
 
+/// The one spelling of a dotted object identifier, as certificates' usages and policies have it;
+/// `None` if the text is not one.
+#[must_use]
+pub fn parse_oid(text: &str) -> Option<String> {
+    Oid::from_dotted(text).and_then(|oid| oid.to_dotted())
+}
+
 /// What a word stands for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Lookup {

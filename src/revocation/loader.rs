@@ -9,12 +9,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::contents::{DEFECT, read_authorities, read_contents};
 use super::lists::Taken;
 use super::sources::{self, Sources, Stamp};
 use super::{Ancestry, Authorities, Lists};
 use crate::pki::{
     Certificate, CrlError, Fingerprint, RevocationList, SignedList, TrustStore, UnixTime,
-    split_lists,
 };
 
 /// Reads the files again and again.
@@ -363,50 +363,5 @@ fn verify<'c>(
     }
 }
 
-/// What a CRL file holds.
-struct Contents {
-    certificates: Vec<Certificate>,
-    lists: Vec<Vec<u8>>,
-}
-
-/// Reads a file of CRLs, of issuers' certificates, or of both.
-fn read_contents(path: &Path) -> Result<(Contents, Stamp), String> {
-    let (bytes, stamp) = sources::read(path).map_err(|error| error.to_string())?;
-    let contents = catch_unwind(AssertUnwindSafe(|| contents(bytes)));
-    Ok((contents.unwrap_or_else(|_| Err(DEFECT.to_owned()))?, stamp))
-}
-
-fn contents(bytes: Vec<u8>) -> Result<Contents, String> {
-    let Some(lists) = split_lists(&bytes).map_err(|error| error.to_string())? else {
-        return match SignedList::from_der(&bytes) {
-            Ok(_) => Ok(Contents { certificates: Vec::new(), lists: vec![bytes] }),
-            Err(error) => match Certificate::from_der(&bytes) {
-                Ok(issuer) => Ok(Contents { certificates: vec![issuer], lists: Vec::new() }),
-                Err(_) => Err(error.to_string()),
-            },
-        };
-    };
-    let certificates =
-        Certificate::all_from_file_bytes(&bytes).map_err(|error| error.to_string())?;
-    if lists.is_empty() && certificates.is_empty() {
-        return Err("there is neither a CRL nor a certificate in it".to_owned());
-    }
-    Ok(Contents { certificates, lists })
-}
-
-/// Reads a file of CAs' certificates.
-fn read_authorities(path: &Path) -> Result<Vec<Certificate>, String> {
-    let (bytes, _) = sources::read(path).map_err(|error| error.to_string())?;
-    let read = catch_unwind(AssertUnwindSafe(|| {
-        Certificate::all_from_file_bytes(&bytes).map_err(|error| error.to_string())
-    }));
-    let authorities = read.unwrap_or_else(|_| Err(DEFECT.to_owned()))?;
-    if authorities.is_empty() {
-        return Err("there is no certificate in it".to_owned());
-    }
-    Ok(authorities)
-}
-
 const OLDER: &str = "the CRL is older than the one in force; going back is refused";
 const GONE: &str = "the file is gone; what it said stays in force until a restart";
-const DEFECT: &str = "reading it met a defect of this program; please report it with the file";

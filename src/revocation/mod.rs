@@ -6,6 +6,7 @@
 //! would let strangers make this service connect. `deploy/fetch-crl` fetches what an operator names.
 
 mod ancestry;
+mod contents;
 mod lists;
 mod loader;
 mod memory;

@@ -12,6 +12,7 @@ mod constraint;
 mod error;
 mod follow;
 mod operator;
+mod provision;
 mod read;
 mod schema;
 mod url;
@@ -29,7 +30,7 @@ pub use self::error::StoreError;
 pub use self::follow::{Cursor, Look, Session};
 pub use self::operator::{
     Block, BlockEdit, Edit, Mapping, MappingEdit, Member, NewBlock, NewMapping, NewUser,
-    PatternText, User, UserEdit,
+    PatternText, Rule, RuleEdit, RuleText, User, UserEdit,
 };
 pub use self::read::Snapshot;
 pub use self::schema::{Migrated, SCHEMA_VERSION};

@@ -8,6 +8,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod auth_endpoint;
+mod cli_certificate;
 mod config_checks;
 mod config_cli;
 mod config_listeners;
@@ -29,6 +31,8 @@ mod nginx_upstream;
 mod nginx_values;
 mod pki_nginx_dn;
 mod pkits;
+mod rule_serve;
+mod rule_store;
 mod service_start;
 mod store_constraints;
 mod store_contract;
@@ -41,4 +45,5 @@ mod store_session;
 mod store_standby;
 mod store_users;
 mod support;
+mod sync_file;
 mod trust_chains;

@@ -263,33 +263,3 @@ fn a_denial_is_one_line_with_what_helps_and_nothing_raw() {
     assert_eq!(denial["client.address"], "192.0.2.7");
     assert_eq!(denial["request.host"], "app.example.com");
 }
-
-#[test]
-fn a_database_file_that_goes_away_is_not_replaced_by_an_empty_one() {
-    let start = Start::new();
-    let database = start.path("certgate.db");
-    let notify = UnixDatagram::bind(start.path("notify")).unwrap();
-    notify.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut command = start.command(&["serve"]);
-    command.env("NOTIFY_SOCKET", start.path("notify")).stderr(Stdio::null());
-    let running = Running(command.spawn().unwrap());
-    notify.recv(&mut [0; 64]).unwrap();
-    for suffix in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{database}{suffix}"));
-    }
-    let readyz = || {
-        let output = start.command(&["healthcheck"]).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    let begun = std::time::Instant::now();
-    while !readyz().contains("\"following\":false") {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{}", readyz());
-    }
-    // Several attempts to open a new session have had their time.
-    while begun.elapsed() < Duration::from_secs(3) {
-        assert!(!std::path::Path::new(&database).exists(), "made anew");
-        let answer = readyz();
-        assert!(answer.contains("\"ready\":true"), "answers go on from memory: {answer}");
-    }
-    drop(running);
-}

@@ -1,7 +1,7 @@
 //! Whatever sequence of SQL is typed into both shells: both databases accept and refuse the same,
 //! hold the same, and a follower misses none of it.
 
-use certgate::directory::{Directory, Rows};
+use certgate::directory::{Directory, Rows, Settings};
 use certgate::store::{Session, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -146,7 +146,8 @@ fn both_databases_say_and_hold_the_same_and_a_follower_misses_nothing() {
                 (postgres.run(&statements).await, sqlite.run(&statements).await)
             });
             prop_assert_eq!(&one.0, &other.0, "refused by one alone: {:#?}", statements);
-            let directories = [&one.1, &other.1].map(|rows| Directory::build(rows, ','));
+            let directories =
+                [&one.1, &other.1].map(|rows| Directory::build(rows, &Settings::default()));
             prop_assert_eq!(comparable(one.1), comparable(other.1));
             prop_assert_eq!(counts(&directories[0]), counts(&directories[1]));
             prop_assert_eq!(directories[0].unusable(), []);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use certgate::decide::{
     Chains, Decision, Options, Policy, Question, Trust, TrustPolicy, View, decide,
 };
-use certgate::directory::{Directory, Kind, Kinds, Rows};
+use certgate::directory::{Directory, Kind, Kinds, Rows, Settings};
 use certgate::pki::{Certificate, TrustStore, UnixTime};
 use certgate::proxy::{Presented, Shown};
 use certgate::revocation::{Authorities, ChainMemory};
@@ -96,7 +96,7 @@ fn code_under(
     now: &str,
 ) -> &'static str {
     let authorities = Authorities { store: store.into(), ..Authorities::default() };
-    let directory = Directory::build(&Rows::default(), ',');
+    let directory = Directory::build(&Rows::default(), &Settings::default());
     let policy = Policy {
         kinds: Kinds::with_weak(&[Kind::IssuerSubject]),
         issuers: Vec::new(),

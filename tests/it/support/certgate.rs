@@ -80,6 +80,14 @@ impl Certgate {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Runs a command that may say no, and gives back what it prints.
+    pub(crate) fn try_run(&self, arguments: &[&str]) -> String {
+        let mut command = programs::certgate(&program(), &self.config());
+        let output = command.current_dir(self.workshop.folder()).args(arguments).output().unwrap();
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Asks the auth listener itself, as nginx does, until it answers with this code.
     pub(crate) fn wait_for_reason(&self, certificate: &Issued, code: &str) {
         let start = Instant::now();

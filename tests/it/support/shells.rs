@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use certgate::directory::{Directory, Rows};
+use certgate::directory::{Directory, Rows, Settings};
 use certgate::store::{DatabaseUrl, Open, Store};
 use tempfile::TempDir;
 
@@ -115,7 +115,7 @@ impl Database {
     }
 
     pub(crate) async fn directory(&self) -> Directory {
-        Directory::build(&self.rows().await, ',')
+        Directory::build(&self.rows().await, &Settings::default())
     }
 
     /// Runs SQL in the stock shell; it has to succeed. Answers in lines, columns joined by `|`.
