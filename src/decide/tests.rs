@@ -453,11 +453,11 @@ fn a_user_whose_groups_do_not_fit_into_the_answer_is_disabled_and_reported() {
     // then one more group up to the limit.
     world.rows.groups = (0..33).map(|number| group("alice", &format!("{number:0>241}"))).collect();
     world.rows.groups.push(group("alice", &"x".repeat(8192 - 7991)));
-    assert_eq!(Directory::build(&world.rows, ',').unusable(), []);
+    assert_eq!(Directory::build(&world.rows, &Settings::default()).unusable(), []);
     assert_eq!(world.ask(presented(&alice), ""), "200 mapped alice");
     world.rows.groups.pop();
     world.rows.groups.push(group("alice", &"x".repeat(8192 - 7991 + 1)));
-    assert_eq!(Directory::build(&world.rows, ',').unusable().len(), 1);
+    assert_eq!(Directory::build(&world.rows, &Settings::default()).unusable().len(), 1);
     assert_eq!(world.ask(presented(&alice), ""), "401 user_disabled -");
 }
 
