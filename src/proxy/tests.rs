@@ -95,8 +95,8 @@ fn one_header_that_disagrees_is_enough() {
         read(&lines)
     };
     assert_eq!(all(None), "alice");
-    for wrong in 0..names.len() {
-        assert_eq!(all(Some(wrong)), "header_mismatch", "{}", names[wrong].0);
+    for (wrong, (name, _)) in names.into_iter().enumerate() {
+        assert_eq!(all(Some(wrong)), "header_mismatch", "{name}");
     }
 }
 
