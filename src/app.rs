@@ -2,6 +2,7 @@
 //!
 //! This is the one room that reads the clock.
 
+mod authorities;
 pub mod gate;
 mod readiness;
 
@@ -27,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::pki::UnixTime;
 use crate::reason::CODES;
 use crate::store::{DatabaseUrl, Open, Store, StoreError};
-use crate::sync::{Follower, Replica};
+use crate::sync::{Follower, Replica, provisioning};
 
 /// Longer than nginx keeps its upstream connections (60 s), so that it is nginx who closes them.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -65,13 +66,17 @@ pub fn serve(loaded: &Loaded, env: &Environment, migration: Migration) -> anyhow
 async fn start(config: &Config, env: &Environment, migration: Migration) -> anyhow::Result<()> {
     let metrics = Metrics::new(&CODES, env!("CARGO_PKG_VERSION"), since_1970());
     let replica = Arc::new(Replica::default());
-    let gate = Arc::new(gate::build(config, Arc::clone(&replica), metrics.clone())?);
+    let watching = authorities::watch(config, &metrics).await?;
+    let known = Arc::clone(&watching.published);
+    let (wishes, provisioner) = provisioning(database_url(config)?, metrics.clone());
+    let gate = gate::build(config, Arc::clone(&replica), wishes, known, metrics.clone())?;
+    let gate = Arc::new(gate);
     let listeners = listener::open(config, &mut ListenFd::from_env(), env)?;
     let follower = Follower {
         url: database_url(config)?,
         replica: Arc::clone(&replica),
         metrics,
-        group_separator: gate.output.group_separator,
+        settings: gate::settings(config),
         now,
     };
     let session = match open_store(config, migration).await? {
@@ -79,8 +84,10 @@ async fn start(config: &Config, env: &Environment, migration: Migration) -> anyh
         None => None,
     };
     let following = tokio::spawn(follower.run(session));
+    let provisioning = tokio::spawn(provisioner.run());
     let served = run(listeners, &gate).await;
     following.abort();
+    provisioning.abort();
     served
 }
 

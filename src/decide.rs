@@ -5,14 +5,17 @@
 //! "could not decide" is a value too, and never an allow.
 
 mod options;
+mod trust;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 pub use options::{Options, OptionsError, Required};
+pub use trust::{Chains, Lapsed, RevocationPolicy, Trust, TrustPolicy, subjects};
 
-use crate::directory::{Directory, Found, Kinds, User};
+use crate::directory::{Directory, Found, Holder, Kinds, Ruled, User, Wish};
 use crate::pki::{Certificate, DistinguishedName, Identity, UnixTime};
-use crate::proxy::Presented;
+use crate::proxy::{Presented, Shown};
 use crate::reason::{AllowReason, DenyReason, UndecidedReason};
 
 /// Everything a decision may look at besides the request.
@@ -24,6 +27,8 @@ pub struct View<'v> {
     pub age: Duration,
     /// The instant of the request.
     pub now: UnixTime,
+    /// What is known of the CAs.
+    pub trust: Trust<'v>,
     /// What the operator configured.
     pub policy: &'v Policy,
 }
@@ -37,6 +42,8 @@ pub struct Policy {
     pub issuers: Vec<AllowedIssuer>,
     /// Oldest directory that may decide (`directory.max_staleness`); none means unlimited.
     pub max_staleness: Option<Duration>,
+    /// What of chains and CRLs is checked here (`trust.mode`, `revocation.*`).
+    pub trust: TrustPolicy,
 }
 
 /// A CA whose certificates are let in.
@@ -60,7 +67,7 @@ pub struct Question<P> {
 }
 
 /// The answer to one request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Decision<'d> {
     /// 200.
     Allow(Allow<'d>),
@@ -71,12 +78,35 @@ pub enum Decision<'d> {
 }
 
 /// Who is let in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Allow<'d> {
     /// Nobody in particular: `certificate=optional`, and none was presented.
     Anonymous,
     /// A user of the directory, by the mapping of that id.
     Mapped(&'d User, i64),
+    /// The user whom the rule of that priority gives: one of the directory, or a name of the
+    /// certificate's values.
+    Rule(Cow<'d, User>, i64),
+}
+
+impl Allow<'_> {
+    /// Who it is; none for nobody in particular.
+    #[must_use]
+    pub fn user(&self) -> Option<&User> {
+        match self {
+            Self::Anonymous => None,
+            Self::Mapped(user, _) => Some(user),
+            Self::Rule(user, _) => Some(user),
+        }
+    }
+
+    const fn reason(&self) -> AllowReason {
+        match self {
+            Self::Anonymous => AllowReason::Anonymous,
+            Self::Mapped(..) => AllowReason::Mapped,
+            Self::Rule(..) => AllowReason::Rule,
+        }
+    }
 }
 
 impl Decision<'_> {
@@ -84,8 +114,7 @@ impl Decision<'_> {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Allow(Allow::Anonymous) => AllowReason::Anonymous.code(),
-            Self::Allow(Allow::Mapped(..)) => AllowReason::Mapped.code(),
+            Self::Allow(allow) => allow.reason().code(),
             Self::Deny(reason) => reason.code(),
             Self::Undecided(reason) => reason.code(),
         }
@@ -95,8 +124,7 @@ impl Decision<'_> {
     #[must_use]
     pub fn code_number(&self) -> usize {
         match self {
-            Self::Allow(Allow::Anonymous) => AllowReason::Anonymous.number(),
-            Self::Allow(Allow::Mapped(..)) => AllowReason::Mapped.number(),
+            Self::Allow(allow) => allow.reason().number(),
             Self::Deny(reason) => reason.number(),
             Self::Undecided(reason) => reason.number(),
         }
@@ -136,9 +164,9 @@ where
             if let Err(reason) = judge_certificate(&shown.certificate, view) {
                 return Decision::Deny(reason);
             }
-            decide_identity(&shown.identity, &options, view)
+            decide_identity(&shown.identity, Some(shown), &options, view)
         }
-        Presented::Headers(identity) => decide_identity(identity, &options, view),
+        Presented::Headers(identity) => decide_identity(identity, None, &options, view),
     }
 }
 
@@ -188,31 +216,66 @@ fn judge_certificate(certificate: &Certificate, view: &View<'_>) -> Result<(), D
     Ok(())
 }
 
-fn decide_identity<'v>(identity: &Identity, options: &Options, view: &View<'v>) -> Decision<'v> {
+/// Headers show no certificate: then there is none whose chain or CRL could be checked, and the
+/// configuration refuses to ask for it.
+fn decide_identity<'v>(
+    identity: &Identity,
+    shown: Option<&Shown>,
+    options: &Options,
+    view: &View<'v>,
+) -> Decision<'v> {
     if !is_issuer_allowed(identity, &view.policy.issuers) {
         return Decision::Deny(DenyReason::IssuerNotAllowed);
     }
+    let chain = match trust::verify_chain(shown, view) {
+        Ok(chain) => chain,
+        Err(reason) => return Decision::Deny(reason),
+    };
     let directory = match ready_directory(view) {
         Ok(directory) => directory,
         Err(reason) => return Decision::Undecided(reason),
     };
+    if let Err(reason) = trust::judge_revocation(shown, chain.as_deref(), view) {
+        return Decision::Deny(reason);
+    }
     if directory.find_block(identity, view.now).is_some() {
         return Decision::Deny(DenyReason::Blocked);
     }
-    let (mapping, user) = match directory.find(identity, view.now, view.policy.kinds) {
-        Found::Active(mapping, user) => (mapping, user),
+    let allow = match directory.find(identity, view.now, view.policy.kinds) {
+        Found::Active(mapping, user) => Allow::Mapped(user, mapping.id),
         Found::Ambiguous(_) => return Decision::Deny(DenyReason::Ambiguous),
         Found::Disabled(_) => return Decision::Deny(DenyReason::MappingDisabled),
-        Found::Nothing => return Decision::Deny(DenyReason::Unmapped),
+        Found::Nothing => match directory.ask_rules(holder(identity, shown), view.now) {
+            Ruled::User(user, priority) => Allow::Rule(user, priority),
+            Ruled::Nobody => return Decision::Deny(DenyReason::Unmapped),
+        },
         Found::Revoked(_) => return Decision::Deny(DenyReason::MappingRevoked),
     };
+    let Some(user) = allow.user() else { return Decision::Deny(DenyReason::Unmapped) };
     if !user.window.is_some_and(|window| window.is_open(view.now)) {
         return Decision::Deny(DenyReason::UserDisabled);
     }
     if !options.admits(user) {
         return Decision::Deny(DenyReason::GroupRequired);
     }
-    Decision::Allow(Allow::Mapped(user, mapping.id))
+    Decision::Allow(allow)
+}
+
+/// Whom the rules ask to be added of somebody who was denied as `unmapped`; for any other answer
+/// there is nothing to ask.
+#[must_use]
+pub fn wish(presented: &Presented, view: &View<'_>) -> Option<Wish> {
+    let holder = match presented {
+        Presented::Nobody => return None,
+        Presented::Certificate(shown) => holder(&shown.identity, Some(shown)),
+        Presented::Headers(identity) => holder(identity, None),
+    };
+    view.directory?.wish(holder, view.now)
+}
+
+/// Headers show no certificate: what only it could show, no condition finds.
+fn holder<'h>(identity: &'h Identity, shown: Option<&'h Shown>) -> Holder<'h> {
+    Holder { identity, certificate: shown.map(|shown| &shown.certificate) }
 }
 
 /// An empty list allows whatever the proxy trusts. An issuer given with its key needs the key to

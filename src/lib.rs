@@ -5,6 +5,7 @@
 //! * [`directory`]: users, groups, mappings and blocks in memory, and the index over them; no I/O.
 //! * [`proxy`]: what each proxy says, turned into what was presented; pure.
 //! * [`reason`]: the codes of the contract.
+//! * [`revocation`]: whose chains are trusted, and what is revoked; read from files.
 //! * [`decide`]: the decision, a pure function; read it first.
 //! * [`store`]: all the SQL, for PostgreSQL and SQLite.
 //! * [`sync`]: keeps the directory equal to the store.
@@ -17,11 +18,14 @@ pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod directory;
+#[doc(hidden)]
+pub mod fuzz_logic;
 pub mod http;
 pub mod metrics;
 pub mod pki;
 pub mod proxy;
 pub mod reason;
+pub mod revocation;
 pub mod store;
 pub mod sync;
 pub mod telemetry;

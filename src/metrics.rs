@@ -4,6 +4,7 @@
 //! or label ever holds a name of a person, a DN, a serial or an address: only codes and relations
 //! of our own.
 
+mod crl;
 mod decisions;
 
 use std::fmt;
@@ -20,6 +21,8 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use crl::CrlClock;
+pub use crl::{CrlFigures, CrlTimes};
 pub use decisions::DecisionRecorder;
 use decisions::Decisions;
 
@@ -62,6 +65,8 @@ pub struct DirectoryRows {
     pub mappings: usize,
     /// Blocks.
     pub blocks: usize,
+    /// Rules.
+    pub rules: usize,
 }
 
 type Label = [(&'static str, &'static str); 1];
@@ -90,8 +95,22 @@ macro_rules! registered {
 registered! {
     /// Blocks in memory
     blocks: Gauge = "directory_blocks",
+    /// Serials on the CRLs in force
+    crl_entries: Gauge = "crl_entries",
+    /// Whether every file of CRLs and CAs could be used at the last look: 1 or 0
+    crl_last_load_successful: Gauge = "crl_last_load_successful",
+    /// CRLs in force
+    crl_lists: Gauge = "crl_lists",
+    /// Times that a file of CRLs or CAs was found to be unusable
+    crl_load_failures: Counter = "crl_load_failures",
+    /// Files of CRLs and CAs that could not be used at the last look
+    crl_unusable_files: Gauge = "crl_unusable_files",
     /// Mappings in memory
     mappings: Gauge = "directory_mappings",
+    /// People whom a rule would have added, had the queue not been full
+    provision_dropped: Counter = "provision_dropped",
+    /// Rules in memory
+    rules: Gauge = "directory_rules",
     /// Rows that could not be read and do not count, by relation
     unusable_rows: Family<Label, Gauge> = "directory_unusable_rows",
     /// Users in memory
@@ -116,6 +135,7 @@ struct Inner {
     registered: Registered,
     decisions: Decisions,
     age: DirectoryAge,
+    crl: CrlClock,
 }
 
 impl Metrics {
@@ -140,7 +160,10 @@ impl Metrics {
         let age = DirectoryAge { source: Arc::new(OnceLock::new()) };
         own.register_collector(Box::new(decisions.clone()));
         own.register_collector(Box::new(age.clone()));
-        let inner = Arc::new(Inner { registry, registered, decisions, age });
+        let crl = CrlClock::default();
+        own.register_collector(Box::new(crl.clone()));
+        registered.crl_last_load_successful.set(1);
+        let inner = Arc::new(Inner { registry, registered, decisions, age, crl });
         let metrics = Self { inner };
         metrics.set_sync_state(SyncState::Starting);
         metrics
@@ -164,6 +187,12 @@ impl Metrics {
         registered.users.set(gauge_value(rows.users));
         registered.mappings.set(gauge_value(rows.mappings));
         registered.blocks.set(gauge_value(rows.blocks));
+        registered.rules.set(gauge_value(rows.rules));
+    }
+
+    /// Counts somebody who was not added because too many wait to be.
+    pub fn count_provision_dropped(&self) {
+        self.inner.registered.provision_dropped.inc();
     }
 
     /// Sets how many rows of a relation (one of [`RELATIONS`]) could not be read.
@@ -178,6 +207,25 @@ impl Metrics {
             let gauge = &self.inner.registered.sync_state;
             gauge.get_or_create(&[("state", each.as_str())]).set(i64::from(each == state));
         }
+    }
+
+    /// Says how the ages of CRLs are found; `None` where there is none. Only the first call counts.
+    pub fn set_crl_times(&self, times: impl Fn() -> Option<CrlTimes> + Send + Sync + 'static) {
+        let _ = self.inner.crl.source.set(Box::new(times));
+    }
+
+    /// Sets how much there is of CRLs.
+    pub fn set_crl_figures(&self, figures: CrlFigures) {
+        let registered = &self.inner.registered;
+        registered.crl_lists.set(gauge_value(figures.lists));
+        registered.crl_entries.set(gauge_value(figures.entries));
+        registered.crl_unusable_files.set(gauge_value(figures.unusable_files));
+        registered.crl_last_load_successful.set(i64::from(figures.unusable_files == 0));
+    }
+
+    /// Counts files of CRLs or CAs that were newly found to be unusable.
+    pub fn count_crl_load_failures(&self, files: usize) {
+        self.inner.registered.crl_load_failures.inc_by(files as u64);
     }
 
     /// Counts one full load of the directory.
@@ -260,6 +308,16 @@ mod tests {
         # TYPE certgate_build info
         # HELP certgate_directory_blocks Blocks in memory.
         # TYPE certgate_directory_blocks gauge
+        # HELP certgate_crl_entries Serials on the CRLs in force.
+        # TYPE certgate_crl_entries gauge
+        # HELP certgate_crl_last_load_successful Whether every file of CRLs and CAs could be used at the last look: 1 or 0.
+        # TYPE certgate_crl_last_load_successful gauge
+        # HELP certgate_crl_lists CRLs in force.
+        # TYPE certgate_crl_lists gauge
+        # HELP certgate_crl_load_failures Times that a file of CRLs or CAs was found to be unusable.
+        # TYPE certgate_crl_load_failures counter
+        # HELP certgate_crl_unusable_files Files of CRLs and CAs that could not be used at the last look.
+        # TYPE certgate_crl_unusable_files gauge
         # HELP certgate_directory_mappings Mappings in memory.
         # TYPE certgate_directory_mappings gauge
         # HELP certgate_directory_unusable_rows Rows that could not be read and do not count, by relation.
@@ -278,6 +336,10 @@ mod tests {
         # TYPE certgate_decision_duration_seconds histogram
         # HELP certgate_directory_age_seconds Age of the directory: time since the last good look at the database.
         # TYPE certgate_directory_age_seconds gauge
+        # HELP certgate_crl_oldest_age_seconds Age of the oldest CRL in force: time since its thisUpdate.
+        # TYPE certgate_crl_oldest_age_seconds gauge
+        # HELP certgate_crl_next_update_seconds Time to the first nextUpdate of a CRL in force; negative once it has passed.
+        # TYPE certgate_crl_next_update_seconds gauge
         # EOF
         ");
     }

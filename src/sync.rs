@@ -4,16 +4,18 @@
 //! Any gap ends the session and a new one starts from a whole load. While the store is away the
 //! last directory stays, and its age says so; nothing here ever guesses.
 
+mod provision;
 mod replica;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use provision::{Provisioner, Wishes, provisioning};
 use replica::Asked;
 pub use replica::Replica;
 
-use crate::directory::{Directory, Relation, Rows, Severity};
+use crate::directory::{Directory, Relation, Rows, Settings, Severity};
 use crate::metrics::{DirectoryRows, Metrics, SyncState};
 use crate::pki::UnixTime;
 use crate::store::{DatabaseUrl, Open, Session, Store, StoreError};
@@ -36,8 +38,8 @@ pub struct Follower {
     pub replica: Arc<Replica>,
     /// Where sizes and failures are shown.
     pub metrics: Metrics,
-    /// Joins groups in the answer.
-    pub group_separator: char,
+    /// What is configured of names.
+    pub settings: Settings,
     /// The clock.
     pub now: fn() -> UnixTime,
 }
@@ -106,9 +108,9 @@ impl Follower {
     async fn load(&self, session: &mut Session) -> Result<(), StoreError> {
         let asked = Asked::new((self.now)());
         let rows = Rows::from(session.load().await?);
-        let separator = self.group_separator;
+        let settings = self.settings.clone();
         // A million rows take seconds to index: not on a thread that answers.
-        let build = tokio::task::spawn_blocking(move || Directory::build(&rows, separator));
+        let build = tokio::task::spawn_blocking(move || Directory::build(&rows, &settings));
         // Only a runtime that is ending cancels it; then nobody follows any more.
         let Ok(directory) = build.await else { return std::future::pending().await };
         self.show(&directory);
@@ -137,6 +139,7 @@ impl Follower {
             users: directory.user_count(),
             mappings: directory.mapping_count(),
             blocks: directory.block_count(),
+            rules: directory.rule_count(),
         });
         for relation in Relation::ALL {
             let rows = directory.unusable().iter().filter(|row| row.relation == relation).count();

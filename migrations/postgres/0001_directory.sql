@@ -7,6 +7,15 @@
 -- The functions below find their tables on the search path of this transaction, and on no other.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
+do $$
+begin
+    if current_setting('server_version_num')::integer < 150000 then
+        raise exception 'certgate needs PostgreSQL 15 or newer, and this is %',
+            current_setting('server_version');
+    end if;
+end
+$$;
+
 create table certgate_schema (
     one boolean not null default true,
     version integer not null,
@@ -137,7 +146,7 @@ create table mapping (
         and issuer_key_id !~ '[\u0001-\u001f\u007f-\u009f]'),
     constraint mapping_serial_spelling check (
         serial ~ '^(0[xX])?[0-9A-Fa-f]{1,64}$'
-        or serial ~ '^[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{2}){0,20}$'
+        or serial ~ '^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){1,20}$'
         or serial ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
         or serial ~ '^[{][0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}[}]$'),
     constraint mapping_serial_octets check (
@@ -260,7 +269,7 @@ create table block (
         and issuer_key_id !~ '[\u0001-\u001f\u007f-\u009f]'),
     constraint block_serial_spelling check (
         serial ~ '^(0[xX])?[0-9A-Fa-f]{1,64}$'
-        or serial ~ '^[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{2}){0,20}$'
+        or serial ~ '^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){1,20}$'
         or serial ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
         or serial ~ '^[{][0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}[}]$'),
     constraint block_serial_octets check (

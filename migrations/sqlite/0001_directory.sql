@@ -70,6 +70,8 @@ create table app_user (
         and substr(valid_from, 12, 8) glob '[0-2][0-9]:[0-5][0-9]:[0-5][0-9]'
         and substr(valid_from, 12, 2) <= '23'
         and substr(valid_from, 20) not glob '*[^0-9.:+Z-]*'
+        and substr(valid_from, 20) not glob
+            '.[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]*'
         and date(julianday(substr(valid_from, 1, 10))) = substr(valid_from, 1, 10)
         and julianday(valid_from) >= 2440587.5, 0)),
     constraint app_user_valid_until_time check (valid_until is null or coalesce(
@@ -79,6 +81,8 @@ create table app_user (
         and substr(valid_until, 12, 8) glob '[0-2][0-9]:[0-5][0-9]:[0-5][0-9]'
         and substr(valid_until, 12, 2) <= '23'
         and substr(valid_until, 20) not glob '*[^0-9.:+Z-]*'
+        and substr(valid_until, 20) not glob
+            '.[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]*'
         and date(julianday(substr(valid_until, 1, 10))) = substr(valid_until, 1, 10)
         and julianday(valid_until) >= 2440587.5, 0)),
     constraint app_user_note_text check (
@@ -98,6 +102,8 @@ create table app_user (
         and substr(created_at, 12, 8) glob '[0-2][0-9]:[0-5][0-9]:[0-5][0-9]'
         and substr(created_at, 12, 2) <= '23'
         and substr(created_at, 20) not glob '*[^0-9.:+Z-]*'
+        and substr(created_at, 20) not glob
+            '.[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]*'
         and date(julianday(substr(created_at, 1, 10))) = substr(created_at, 1, 10)
         and julianday(created_at) >= 2440587.5, 0)),
     constraint app_user_window_order check (julianday(valid_from) < julianday(valid_until))
@@ -198,7 +204,7 @@ create table mapping (
                 and length(serial) in (36, 38)
                 and trim(serial, '{}') not glob '*[^0-9A-Fa-f-]*'
             when instr(serial, ':') > 0 then
-                serial not glob '*[^0-9A-Fa-f:]*' and serial not glob ':*'
+                serial not glob '*[^0-9A-Fa-f:]*' and serial glob '[^:][^:]:*'
                 and length(replace(serial, ':', '')) = length(serial) - (length(serial) - 1) / 3
                 and serial glob substr(
                     '??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??',
@@ -247,6 +253,8 @@ create table mapping (
         and substr(valid_from, 12, 8) glob '[0-2][0-9]:[0-5][0-9]:[0-5][0-9]'
         and substr(valid_from, 12, 2) <= '23'
         and substr(valid_from, 20) not glob '*[^0-9.:+Z-]*'
+        and substr(valid_from, 20) not glob
+            '.[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]*'
         and date(julianday(substr(valid_from, 1, 10))) = substr(valid_from, 1, 10)
         and julianday(valid_from) >= 2440587.5, 0)),
     constraint mapping_valid_until_time check (valid_until is null or coalesce(
@@ -256,6 +264,8 @@ create table mapping (
         and substr(valid_until, 12, 8) glob '[0-2][0-9]:[0-5][0-9]:[0-5][0-9]'
         and substr(valid_until, 12, 2) <= '23'
         and substr(valid_until, 20) not glob '*[^0-9.:+Z-]*'
+        and substr(valid_until, 20) not glob
+            '.[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]*'
         and date(julianday(substr(valid_until, 1, 10))) = substr(valid_until, 1, 10)
         and julianday(valid_until) >= 2440587.5, 0)),
     constraint mapping_revoked_at_time check (revoked_at is null or coalesce(
@@ -265,6 +275,8 @@ create table mapping (
         and substr(revoked_at, 12, 8) glob '[0-2][0-9]:[0-5][0-9]:[0-5][0-9]'
         and substr(revoked_at, 12, 2) <= '23'
         and substr(revoked_at, 20) not glob '*[^0-9.:+Z-]*'
+        and substr(revoked_at, 20) not glob
+            '.[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]*'
         and date(julianday(substr(revoked_at, 1, 10))) = substr(revoked_at, 1, 10)
         and julianday(revoked_at) >= 2440587.5, 0)),
     constraint mapping_revoked_reason_text check (
@@ -289,6 +301,8 @@ create table mapping (
         and substr(created_at, 12, 8) glob '[0-2][0-9]:[0-5][0-9]:[0-5][0-9]'
         and substr(created_at, 12, 2) <= '23'
         and substr(created_at, 20) not glob '*[^0-9.:+Z-]*'
+        and substr(created_at, 20) not glob
+            '.[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]*'
         and date(julianday(substr(created_at, 1, 10))) = substr(created_at, 1, 10)
         and julianday(created_at) >= 2440587.5, 0)),
     constraint mapping_window_order check (julianday(valid_from) < julianday(valid_until)),
@@ -375,7 +389,7 @@ create table block (
                 and length(serial) in (36, 38)
                 and trim(serial, '{}') not glob '*[^0-9A-Fa-f-]*'
             when instr(serial, ':') > 0 then
-                serial not glob '*[^0-9A-Fa-f:]*' and serial not glob ':*'
+                serial not glob '*[^0-9A-Fa-f:]*' and serial glob '[^:][^:]:*'
                 and length(replace(serial, ':', '')) = length(serial) - (length(serial) - 1) / 3
                 and serial glob substr(
                     '??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??:??',
@@ -424,6 +438,8 @@ create table block (
         and substr(valid_from, 12, 8) glob '[0-2][0-9]:[0-5][0-9]:[0-5][0-9]'
         and substr(valid_from, 12, 2) <= '23'
         and substr(valid_from, 20) not glob '*[^0-9.:+Z-]*'
+        and substr(valid_from, 20) not glob
+            '.[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]*'
         and date(julianday(substr(valid_from, 1, 10))) = substr(valid_from, 1, 10)
         and julianday(valid_from) >= 2440587.5, 0)),
     constraint block_valid_until_time check (valid_until is null or coalesce(
@@ -433,6 +449,8 @@ create table block (
         and substr(valid_until, 12, 8) glob '[0-2][0-9]:[0-5][0-9]:[0-5][0-9]'
         and substr(valid_until, 12, 2) <= '23'
         and substr(valid_until, 20) not glob '*[^0-9.:+Z-]*'
+        and substr(valid_until, 20) not glob
+            '.[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]*'
         and date(julianday(substr(valid_until, 1, 10))) = substr(valid_until, 1, 10)
         and julianday(valid_until) >= 2440587.5, 0)),
     constraint block_reason_text check (
@@ -457,6 +475,8 @@ create table block (
         and substr(created_at, 12, 8) glob '[0-2][0-9]:[0-5][0-9]:[0-5][0-9]'
         and substr(created_at, 12, 2) <= '23'
         and substr(created_at, 20) not glob '*[^0-9.:+Z-]*'
+        and substr(created_at, 20) not glob
+            '.[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]*'
         and date(julianday(substr(created_at, 1, 10))) = substr(created_at, 1, 10)
         and julianday(created_at) >= 2440587.5, 0)),
     constraint block_window_order check (julianday(valid_from) < julianday(valid_until)),

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use actix_web::http::header::HeaderName;
 use anyhow::Context as _;
 
-use crate::config::{self, Config, MaxStaleness};
-use crate::decide::Policy;
-use crate::directory::{Kind, Kinds};
+use crate::config::{self, Config, MaxStaleness, TrustMode};
+use crate::decide::{Chains, Lapsed, Policy, RevocationPolicy, TrustPolicy};
+use crate::directory::{Kind, Kinds, Settings};
 use crate::http::authorize::{Gate, Trust};
 use crate::http::output::Output;
 use crate::metrics::Metrics;
 use crate::pki::SlashForm;
-use crate::proxy::{HeaderNames, Reader, Source};
-use crate::sync::Replica;
+use crate::proxy::{ChainsBy, Dialect, HeaderNames, Reader, Source};
+use crate::revocation::{Published, Sources};
+use crate::sync::{Replica, Wishes};
 
 /// Builds the gate.
 ///
@@ -22,6 +23,8 @@ use crate::sync::Replica;
 pub(super) fn build(
     config: &Config,
     replica: Arc<Replica>,
+    wishes: Wishes,
+    authorities: Arc<Published>,
     metrics: Metrics,
 ) -> anyhow::Result<Gate> {
     Ok(Gate {
@@ -33,6 +36,8 @@ pub(super) fn build(
         policy: policy(config),
         output: output(config)?,
         replica,
+        wishes,
+        authorities,
         metrics,
         now: super::now,
     })
@@ -44,9 +49,12 @@ pub fn reader(config: &Config) -> Reader {
     let names = &config.proxy.headers;
     let text = |name: &Option<config::HeaderName>| name.as_ref().map(|name| name.as_str().into());
     Reader {
+        dialect: dialect(config.proxy.dialect),
         names: HeaderNames {
             verify: text(&names.verify),
+            used: text(&names.used),
             certificate: text(&names.certificate),
+            chain: text(&names.chain),
             serial: text(&names.serial),
             subject: text(&names.subject),
             issuer: text(&names.issuer),
@@ -56,6 +64,35 @@ pub fn reader(config: &Config) -> Reader {
             config::Source::Headers => Source::Headers,
         },
         slash_form: if config.proxy.legacy_dn { SlashForm::Accept } else { SlashForm::Refuse },
+        chains: match config.trust.mode {
+            TrustMode::Own => ChainsBy::Us,
+            TrustMode::Both | TrustMode::Proxy => ChainsBy::Proxy,
+        },
+    }
+}
+
+/// The manner of speaking behind a dialect's name; the `django-*` ones are nginx's values under
+/// other header names.
+fn dialect(name: config::Dialect) -> Dialect {
+    match name {
+        config::Dialect::Apache => Dialect::Apache,
+        config::Dialect::Caddy => Dialect::Caddy,
+        config::Dialect::Haproxy => Dialect::Haproxy,
+        config::Dialect::Nginx
+        | config::Dialect::DjangoX509
+        | config::Dialect::DjangoTlsCertificateAuth
+        | config::Dialect::DjangoSslAuth => Dialect::Nginx,
+        config::Dialect::Rfc9440 => Dialect::Rfc9440,
+        config::Dialect::Traefik => Dialect::Traefik,
+    }
+}
+
+/// What is configured of names.
+#[must_use]
+pub fn settings(config: &Config) -> Settings {
+    Settings {
+        group_separator: config.output.group_separator.as_str().chars().next().unwrap_or(','),
+        admin_group: config.admin.group.as_str().into(),
     }
 }
 
@@ -71,6 +108,34 @@ pub fn policy(config: &Config) -> Policy {
             MaxStaleness::Limited(limit) => Some(limit),
             MaxStaleness::Unlimited => None,
         },
+        trust: TrustPolicy {
+            chains: match config.trust.mode {
+                TrustMode::Proxy => Chains::Proxy,
+                TrustMode::Both | TrustMode::Own => Chains::Verified,
+            },
+            revocation: (!config.revocation.crl.is_empty()).then(|| RevocationPolicy {
+                unknown: lapsed(config.revocation.unknown),
+                expired: lapsed(config.revocation.expired),
+                grace: config.revocation.grace,
+            }),
+        },
+    }
+}
+
+fn lapsed(policy: config::Policy) -> Lapsed {
+    match policy {
+        config::Policy::Allow => Lapsed::Allow,
+        config::Policy::Deny => Lapsed::Deny,
+    }
+}
+
+/// Which files tell of CAs.
+#[must_use]
+pub fn sources(config: &Config) -> Sources {
+    Sources {
+        crl: config.revocation.crl.clone(),
+        anchors: config.trust.anchors.clone(),
+        intermediates: config.trust.intermediates.clone(),
     }
 }
 

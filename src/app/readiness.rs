@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::decide::{View, ready_directory};
+use crate::decide::{Trust, View, ready_directory};
 use crate::http::authorize::Gate;
 use crate::http::ops::{OpsState, Readiness};
+use crate::pki::UnixTime;
+use crate::revocation::is_current;
 
 /// The state of the ops listener.
 pub(super) fn ops_state(gate: &Arc<Gate>) -> OpsState {
@@ -19,7 +21,13 @@ fn readiness(gate: &Gate) -> Readiness {
     let now = (gate.now)();
     let directory = gate.replica.directory();
     let age = gate.replica.age(now);
-    let view = View { directory: directory.as_deref(), age, now, policy: &gate.policy };
+    let view = View {
+        directory: directory.as_deref(),
+        age,
+        now,
+        trust: Trust::default(),
+        policy: &gate.policy,
+    };
     let reason = ready_directory(&view).err().map(|reason| reason.code());
     let rows = directory.as_deref().map(|directory| {
         json!({
@@ -41,7 +49,28 @@ fn readiness(gate: &Gate) -> Readiness {
         details: json!({
             "directory": rows,
             "database": { "following": trouble.is_none(), "error": trouble },
+            "revocation": revocation(gate, now),
             "not_checked": unchecked,
         }),
     }
+}
+
+/// The CRLs in force, and the files that cannot be used; null where none is configured. No issuer's
+/// name: anybody may read this.
+fn revocation(gate: &Gate, now: UnixTime) -> Option<Value> {
+    let authorities = gate.authorities.current();
+    let unusable = gate.authorities.problems();
+    let policy = gate.policy.trust.revocation.as_ref();
+    if policy.is_none() && authorities.store.is_empty() && unusable.is_empty() {
+        return None;
+    }
+    let grace = policy.map(|policy| policy.grace).unwrap_or_default();
+    let lists = || authorities.lists.iter();
+    Some(json!({
+        "lists": lists().count(),
+        "entries": lists().map(|list| list.len()).sum::<usize>(),
+        "expired_lists": lists().filter(|list| !is_current(list, now, grace)).count(),
+        "anchors": authorities.store.anchors().len(),
+        "unusable_files": unusable.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
+    }))
 }

@@ -11,7 +11,7 @@ use super::output::Printer;
 use super::pattern::{By, from_certificate};
 use crate::app;
 use crate::config::{Config, Source};
-use crate::directory::{Considered, Directory, Rows};
+use crate::directory::{Considered, Directory, Holder, Rows};
 use crate::pki::{Certificate, Identity};
 use crate::store::{NewBlock, PatternText, Store};
 
@@ -70,11 +70,15 @@ pub(super) async fn block(
         ..NewBlock::default()
     };
     let id = store.block_add(&block).await?;
-    let separator = config.output.group_separator.as_str().chars().next().unwrap_or(',');
-    let directory = Directory::build(&Rows::from(store.load().await?), separator);
+    let settings = app::gate::settings(config);
+    let directory = Directory::build(&Rows::from(store.load().await?), &settings);
     let identity = Identity::from_certificate(&certificate);
     let policy = app::gate::policy(config);
-    let considered = directory.consider(&identity, app::now(), policy.kinds);
+    let considered = directory.consider(
+        Holder { identity: &identity, certificate: Some(&certificate) },
+        app::now(),
+        policy.kinds,
+    );
     let holders = holders(&considered);
     let sha256 = certificate.sha256.to_string();
     let mut still = Vec::new();

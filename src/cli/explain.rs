@@ -8,13 +8,13 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
+use super::crl::{self, TrustFacts};
 use super::facts::{Facts, read_certificate};
 use super::output::{Printer, Table};
 use crate::app;
 use crate::config::{self, Config};
-use crate::decide::{self, Allow, Decision, Options, Question, View};
-use crate::directory::{Considered, Directory, Rows};
-use crate::pki::{Certificate, Identity};
+use crate::decide::{self, Decision, Options, Question, Trust, View};
+use crate::directory::{Considered, Directory, Holder, Rows};
 use crate::proxy::{Headers, Memory, Presented, Shown};
 use crate::reason::DenyReason;
 use crate::store::Store;
@@ -47,6 +47,7 @@ struct Explanation {
     user: Option<String>,
     assumed: &'static str,
     certificate: Facts,
+    trust: TrustFacts,
     considered: Vec<Considered>,
 }
 
@@ -69,13 +70,20 @@ pub(super) async fn run(
         anyhow::bail!("--{error}; write group:NAME or user:NAME");
     }
     let rows = Rows::from(store.load().await?);
-    let separator = config.output.group_separator.as_str().chars().next().unwrap_or(',');
-    let directory = Directory::build(&rows, separator);
+    let settings = app::gate::settings(config);
+    let directory = Directory::build(&rows, &settings);
     let policy = app::gate::policy(config);
     let now = app::now();
-    let view = View { directory: Some(&directory), age: Duration::ZERO, now, policy: &policy };
-    let facts = Facts::from(&certificate);
-    let presented = present(certificate, config);
+    let known = crl::read(config, now);
+    let view = View {
+        directory: Some(&directory),
+        age: Duration::ZERO,
+        now,
+        trust: Trust { authorities: Some(known.authorities()), memory: None },
+        policy: &policy,
+    };
+    let shown = Arc::new(Shown::from(certificate));
+    let presented = present(&shown, config);
     let question = Question { options, proxy_is_trusted: true, presented: || presented.clone() };
     let decision = decide::decide(question, &view);
     let explanation = Explanation {
@@ -87,9 +95,10 @@ pub(super) async fn run(
             config::Source::Certificate => ASSUMED,
             config::Source::Headers => ASSUMED_OF_HEADERS,
         },
-        certificate: facts,
-        considered: match identity(&presented) {
-            Some(identity) => directory.consider(identity, now, policy.kinds),
+        certificate: Facts::from(&shown.certificate),
+        trust: TrustFacts::new(&shown, &known, &policy, now),
+        considered: match holder(&presented) {
+            Some(holder) => directory.consider(holder, now, policy.kinds),
             None => Vec::new(),
         },
     };
@@ -102,14 +111,13 @@ pub(super) async fn run(
 }
 
 /// What the service would see of this certificate, as it is configured.
-fn present(certificate: Certificate, config: &Config) -> Result<Presented, DenyReason> {
+fn present(shown: &Arc<Shown>, config: &Config) -> Result<Presented, DenyReason> {
     match config.identity.source {
-        config::Source::Certificate => {
-            Ok(Presented::Certificate(Arc::new(Shown::from(certificate))))
-        }
+        config::Source::Certificate => Ok(Presented::Certificate(Arc::clone(shown))),
         config::Source::Headers => {
             let reader = app::gate::reader(config);
             let names = &reader.names;
+            let certificate = &shown.certificate;
             let lines = [
                 (&names.verify, "SUCCESS".to_owned()),
                 (&names.serial, certificate.serial.to_string()),
@@ -122,10 +130,12 @@ fn present(certificate: Certificate, config: &Config) -> Result<Presented, DenyR
     }
 }
 
-fn identity(presented: &Result<Presented, DenyReason>) -> Option<&Identity> {
+fn holder(presented: &Result<Presented, DenyReason>) -> Option<Holder<'_>> {
     match presented {
-        Ok(Presented::Certificate(shown)) => Some(&shown.identity),
-        Ok(Presented::Headers(identity)) => Some(identity),
+        Ok(Presented::Certificate(shown)) => {
+            Some(Holder { identity: &shown.identity, certificate: Some(&shown.certificate) })
+        }
+        Ok(Presented::Headers(identity)) => Some(Holder { identity, certificate: None }),
         Ok(Presented::Nobody) | Err(_) => None,
     }
 }
@@ -149,8 +159,8 @@ fn word(decision: &Decision<'_>) -> &'static str {
 
 fn user(decision: &Decision<'_>) -> Option<String> {
     match decision {
-        Decision::Allow(Allow::Mapped(user, _)) => Some(user.username.to_string()),
-        _ => None,
+        Decision::Allow(allow) => allow.user().map(|user| user.username.to_string()),
+        Decision::Deny(_) | Decision::Undecided(_) => None,
     }
 }
 
@@ -167,8 +177,11 @@ fn print(explanation: &Explanation, printer: &mut Printer<'_>) -> anyhow::Result
     for (name, value) in explanation.certificate.lines() {
         printer.line(&format!("  {name:<13} {value}"))?;
     }
+    for line in explanation.trust.lines() {
+        printer.line(&line)?;
+    }
     if explanation.considered.is_empty() {
-        return printer.line("no mapping or block has anything in common with it");
+        return printer.line("no mapping, block or rule has anything in common with it");
     }
     let mut table = Table::new(&["kind", "id", "user", "matched", "why"]);
     for one in &explanation.considered {

@@ -5,6 +5,7 @@
 mod block;
 mod certificate;
 pub mod config;
+mod crl;
 pub mod demo;
 mod explain;
 mod facts;
@@ -13,6 +14,7 @@ pub mod healthcheck;
 mod mapping;
 mod output;
 mod pattern;
+mod rule;
 mod user;
 mod window;
 
@@ -83,9 +85,15 @@ Example:
     /// Which certificates are kept out
     #[command(subcommand)]
     Block(block::BlockCommand),
+    /// Users by what their certificates say
+    #[command(subcommand)]
+    Rule(rule::RuleCommand),
     /// One certificate, from its file
     #[command(subcommand)]
     Certificate(certificate::CertificateCommand),
+    /// Which revocation lists are in force, and whether they can be used
+    #[command(subcommand)]
+    Crl(crl::CrlCommand),
     /// Say who a certificate is, and why
     Explain(explain::Explain),
     /// Check or show the configuration
@@ -145,6 +153,9 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
         Command::Certificate(CertificateCommand::Show { file }) => {
             certificate::show(file, &mut Printer::new(out, cli.json))
         }
+        Command::Crl(command) => {
+            crl::run(command, &load()?.config, &mut Printer::new(out, cli.json))
+        }
         command => {
             let config = load()?.config;
             let printer = &mut Printer::new(out, cli.json);
@@ -168,9 +179,10 @@ async fn run_on_store(
     }
     let store = &Store::open(&url, Open::Existing).await?;
     let done = match command {
-        Command::User(command) => user::run(command, store, actor, printer).await,
+        Command::User(command) => user::run(command, config, store, actor, printer).await,
         Command::Group(command) => group::run(command, store, printer).await,
         Command::Mapping(command) => mapping::run(command, config, store, actor, printer).await,
+        Command::Rule(command) => rule::run(command, config, store, actor, printer).await,
         Command::Block(command) => block::run(command, store, actor, printer).await,
         Command::Certificate(CertificateCommand::Block(args)) => {
             certificate::block(args, config, store, actor, printer).await

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use super::mapping::mapping_json;
 use super::output::{Printer, Table};
 use super::window::{WindowArgs, edit};
+use crate::app;
+use crate::config::Config;
+use crate::directory::provisioning_rule;
 use crate::store::{NewUser, Store, User, UserEdit};
 
 /// What `certgate user` does.
@@ -115,6 +118,7 @@ enum Field {
 
 pub(super) async fn run(
     command: &UserCommand,
+    config: &Config,
     store: &Store,
     actor: Option<String>,
     printer: &mut Printer<'_>,
@@ -150,11 +154,30 @@ pub(super) async fn run(
             printer.done(&format!("renamed user {username} to {new_name}"), &done)?;
         }
         UserCommand::Remove { username } => {
+            check_removal(username, config, store).await?;
             store.user_remove(username).await?;
             printer.done(&format!("removed user {username}"), &json!({"username": username}))?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A rule would add the user again at their next request, and what had been noted of them would be
+/// gone: then disabling is what is meant.
+async fn check_removal(username: &str, config: &Config, store: &Store) -> anyhow::Result<()> {
+    if store.user_show(username).await?.origin != "rule" {
+        return Ok(());
+    }
+    let rules = store.rule_list().await?;
+    let rows: Vec<_> = rules.iter().map(|rule| rule.text.row(rule.enabled)).collect();
+    let settings = app::gate::settings(config);
+    match provisioning_rule(&rows, &settings, username, app::now()) {
+        Some(priority) => anyhow::bail!(
+            "rule {priority} would add {username} again at the next request; to keep this user \
+             out use `certgate user disable {username}`, or disable the rule first"
+        ),
+        None => Ok(()),
+    }
 }
 
 fn new_user(add: &Add, actor: Option<String>) -> NewUser {

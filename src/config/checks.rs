@@ -17,11 +17,6 @@ pub const HEADER_MODE_UNCHECKED: &[&str] =
 const UNAVAILABLE: &[Unavailable] = &[
     ("admin.listen", |config| config.admin.listener.listen != Listen::Off),
     ("directory.snapshot_file", |config| config.directory.snapshot_file.is_some()),
-    ("proxy.dialect", |config| !config.proxy.dialect.is_available()),
-    ("revocation.crl", |config| !config.revocation.crl.is_empty()),
-    ("trust.mode", |config| config.trust.mode != TrustMode::Proxy),
-    ("trust.anchors", |config| !config.trust.anchors.is_empty()),
-    ("trust.intermediates", |config| !config.trust.intermediates.is_empty()),
 ];
 
 /// A key, and whether the configuration asks for what it names.
@@ -37,6 +32,7 @@ pub(super) fn check(config: &Config, reader: &mut Reader) {
     check_exposure(config, reader);
     check_places(config, reader);
     check_source(config, reader);
+    check_trust(config, reader);
     check_verify_signal(config, reader);
     check_input_headers(config, reader);
     check_output_headers(config, reader);
@@ -141,6 +137,25 @@ fn check_source(config: &Config, reader: &mut Reader) {
     }
 }
 
+/// Chains are verified against something, and a verified chain is not possession: who alone verifies
+/// chains must know that it is the proxy that asks.
+fn check_trust(config: &Config, reader: &mut Reader) {
+    let mode = config.trust.mode;
+    if mode == TrustMode::Proxy {
+        return;
+    }
+    if !reader.is_filled("trust.anchors") {
+        let what = format!("is {mode}, and trust.anchors is empty: nobody could come in");
+        reader.problem("trust.mode", Fault::new(what, "name the PEM files of the CAs there"));
+    }
+    let callers = callers_meant(reader);
+    if mode == TrustMode::Own && !callers.trusted && !callers.secret {
+        let what = "is own, and nothing tells the proxy from anybody else: a certificate is public, \
+                    and its chain proves nothing about who sends it";
+        reader.problem("trust.mode", Fault::new(what, "set proxy.trusted or proxy.secret_file"));
+    }
+}
+
 /// A certificate is public: without the proxy's word that its holder has the key and that the chain
 /// holds, certgate must verify the chain itself and know who asks.
 fn check_verify_signal(config: &Config, reader: &mut Reader) {
@@ -170,6 +185,9 @@ fn check_input_headers(config: &Config, reader: &mut Reader) {
         ("proxy.headers.serial", headers.serial.as_ref()),
         ("proxy.headers.subject", headers.subject.as_ref()),
         ("proxy.headers.issuer", headers.issuer.as_ref()),
+        // These two names are the dialect's own and cannot be replaced.
+        ("proxy.dialect", headers.used.as_ref()),
+        ("proxy.dialect", headers.chain.as_ref()),
     ];
     check_distinct(&names, reader);
 }

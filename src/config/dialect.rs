@@ -29,21 +29,17 @@ words! {
     }
 }
 
-/// The dialects whose code exists. The others are known by name and refused at start.
-const AVAILABLE: &[Dialect] = &[
-    Dialect::Nginx,
-    Dialect::DjangoX509,
-    Dialect::DjangoTlsCertificateAuth,
-    Dialect::DjangoSslAuth,
-];
-
 /// The names of a dialect's headers; `None` where it has none.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InputHeaders {
     /// The result of the verification; `None` is a dialect without such a signal.
     pub verify: Option<HeaderName>,
+    /// Whether a certificate was shown, where the result alone does not tell.
+    pub used: Option<HeaderName>,
     /// The certificate.
     pub certificate: Option<HeaderName>,
+    /// The certificates between it and a trusted CA.
+    pub chain: Option<HeaderName>,
     /// The serial number.
     pub serial: Option<HeaderName>,
     /// The subject's DN.
@@ -53,11 +49,6 @@ pub struct InputHeaders {
 }
 
 impl Dialect {
-    /// Whether this version can speak it.
-    pub fn is_available(self) -> bool {
-        AVAILABLE.contains(&self)
-    }
-
     /// The source of identity that the dialect implies, where it leaves no choice.
     pub fn implied_source(self) -> Option<Source> {
         match self {
@@ -94,7 +85,9 @@ impl Dialect {
             Self::DjangoSslAuth => ["x-ssl-authenticated", "", "", "x-ssl-user-dn", ""],
         }
         .map(|name| (!name.is_empty()).then(|| HeaderName::known(name)));
-        InputHeaders { verify, certificate, serial, subject, issuer }
+        let used = (self == Self::Haproxy).then(|| HeaderName::known("x-ssl-client-used"));
+        let chain = (self == Self::Rfc9440).then(|| HeaderName::known("client-cert-chain"));
+        InputHeaders { verify, used, certificate, chain, serial, subject, issuer }
     }
 }
 
@@ -153,7 +146,9 @@ mod tests {
             let headers = dialect.headers();
             let names = [
                 headers.verify,
+                headers.used,
                 headers.certificate,
+                headers.chain,
                 headers.serial,
                 headers.subject,
                 headers.issuer,

@@ -167,8 +167,8 @@ pub static KEYS: &[Key] = &[
         "proxy.dialect",
         Shape::Text,
         "\"nginx\"",
-        "How the proxy says whose certificate it is: nginx, django-x509, \
-         django-tls-certificate-auth or django-ssl-auth",
+        "How the proxy says whose certificate it is: nginx, rfc9440, haproxy, apache, django-x509, \
+         django-tls-certificate-auth or django-ssl-auth; traefik and caddy are not available yet",
     ),
     key(
         "proxy.legacy_dn",
@@ -308,7 +308,7 @@ pub static KEYS: &[Key] = &[
         "revocation.crl",
         Shape::List,
         "[]",
-        "CRL files or folders; empty means not checked; not available yet",
+        "CRL files or folders, re-read by themselves; empty means not checked",
     ),
     key(
         "revocation.unknown",
@@ -332,19 +332,19 @@ pub static KEYS: &[Key] = &[
         "trust.mode",
         Shape::Text,
         "\"proxy\"",
-        "Who verifies the chain: proxy, both or own; only proxy is available yet",
+        "Who verifies the chain: proxy, both, or own (needs proxy.trusted or proxy.secret_file)",
     ),
     key(
         "trust.anchors",
         Shape::List,
         "[]",
-        "PEM files of the CAs that chains may end in; not available yet",
+        "PEM files of the CAs that chains may end in; they also vouch for CRLs",
     ),
     key(
         "trust.intermediates",
         Shape::List,
         "[]",
-        "PEM files of CAs between anchor and certificate; not available yet",
+        "PEM files of CAs between anchor and certificate; they also vouch for CRLs",
     ),
     open(
         "log.format",

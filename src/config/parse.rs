@@ -113,13 +113,15 @@ fn source(reader: &mut Reader, dialect: Dialect) -> Source {
 
 fn proxy(reader: &mut Reader, dialect: Dialect, source: Source) -> Option<Proxy> {
     let names = dialect.headers();
-    let certificate = match source {
-        Source::Certificate => names.certificate,
-        Source::Headers => None,
+    let (certificate, chain) = match source {
+        Source::Certificate => (names.certificate, names.chain),
+        Source::Headers => (None, None),
     };
     let headers = InputHeaders {
         verify: input_header(reader, "proxy.headers.verify", names.verify),
+        used: names.used,
         certificate: input_header(reader, "proxy.headers.certificate", certificate),
+        chain,
         serial: input_header(reader, "proxy.headers.serial", names.serial),
         subject: input_header(reader, "proxy.headers.subject", names.subject),
         issuer: input_header(reader, "proxy.headers.issuer", names.issuer),

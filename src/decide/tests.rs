@@ -1,5 +1,7 @@
 //! Each code that this room gives, in the order of the contract, on real certificates.
 
+mod rules;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +11,11 @@ use rcgen::{
 };
 
 use super::{
-    Allow, AllowedIssuer, Decision, Options, OptionsError, Policy, Question, View, decide,
+    AllowedIssuer, Decision, Options, OptionsError, Policy, Question, Trust, TrustPolicy, View,
+    decide,
 };
 use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, UserRow};
-use crate::directory::{Directory, Kind, Kinds, Rows};
+use crate::directory::{Directory, Kind, Kinds, Rows, Settings};
 use crate::pki::{Certificate, DistinguishedName, SlashForm, UnixTime};
 use crate::proxy::{Presented, Shown};
 use crate::reason::{DenyReason, UndecidedReason};
@@ -38,7 +41,12 @@ impl World {
         let max_staleness = Some(Duration::from_secs(60));
         Self {
             rows,
-            policy: Policy { kinds, issuers: Vec::new(), max_staleness },
+            policy: Policy {
+                kinds,
+                issuers: Vec::new(),
+                max_staleness,
+                trust: TrustPolicy::default(),
+            },
             now: at("2026-06-01T00:00:00Z"),
             age: Duration::ZERO,
             is_loaded: true,
@@ -61,17 +69,20 @@ impl World {
         proxy_is_trusted: bool,
         presented: Result<Presented, DenyReason>,
     ) -> String {
-        let directory = Directory::build(&self.rows, ',');
+        let directory = Directory::build(&self.rows, &Settings::default());
         let view = View {
             directory: self.is_loaded.then_some(&directory),
             age: self.age,
             now: self.now,
+            trust: Trust::default(),
             policy: &self.policy,
         };
         let question = Question { options, proxy_is_trusted, presented: || presented };
         let decision = decide(question, &view);
         let user = match decision {
-            Decision::Allow(Allow::Mapped(user, _)) => user.username.to_string(),
+            Decision::Allow(ref allow) => {
+                allow.user().map_or("-".to_owned(), |user| user.username.to_string())
+            }
             _ => "-".to_owned(),
         };
         format!("{} {} {user}", decision.status(), decision.code())
@@ -461,11 +472,11 @@ fn a_user_whose_groups_do_not_fit_into_the_answer_is_disabled_and_reported() {
     // then one more group up to the limit.
     world.rows.groups = (0..33).map(|number| group("alice", &format!("{number:0>241}"))).collect();
     world.rows.groups.push(group("alice", &"x".repeat(8192 - 7991)));
-    assert_eq!(Directory::build(&world.rows, ',').unusable(), []);
+    assert_eq!(Directory::build(&world.rows, &Settings::default()).unusable(), []);
     assert_eq!(world.ask(presented(&alice), ""), "200 mapped alice");
     world.rows.groups.pop();
     world.rows.groups.push(group("alice", &"x".repeat(8192 - 7991 + 1)));
-    assert_eq!(Directory::build(&world.rows, ',').unusable().len(), 1);
+    assert_eq!(Directory::build(&world.rows, &Settings::default()).unusable().len(), 1);
     assert_eq!(world.ask(presented(&alice), ""), "401 user_disabled -");
 }
 

@@ -3,17 +3,18 @@
 
 use super::kind::Kinds;
 use super::pattern::{Agreement, Column};
-use super::{Directory, Mapping};
+use super::rule::{Holder, Verdict};
+use super::{Directory, Found, Mapping};
 use crate::pki::{Identity, UnixTime};
 
 /// One candidate, as `certgate explain` lists it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Considered {
-    /// A mapping's kind, or `block`.
+    /// A mapping's kind, `block` or `rule`.
     pub kind: &'static str,
-    /// The row's id.
+    /// The row's id, or a rule's priority.
     pub id: i64,
-    /// Whom a mapping names.
+    /// Whom a mapping names, or a rule gives.
     pub username: Option<String>,
     /// Whether the row took part in the decision.
     pub matched: bool,
@@ -22,11 +23,13 @@ pub struct Considered {
 }
 
 impl Directory {
-    /// Every row of which at least one column agrees, blocks first, then by strength.
+    /// Every mapping and block of which at least one column agrees, blocks first, then by
+    /// strength, then every rule for this issuer in its order.
     ///
     /// It reads every row: for an operator's question, never for a request.
     #[must_use]
-    pub fn consider(&self, identity: &Identity, now: UnixTime, kinds: Kinds) -> Vec<Considered> {
+    pub fn consider(&self, holder: Holder<'_>, now: UnixTime, kinds: Kinds) -> Vec<Considered> {
+        let identity = holder.identity;
         let blocks =
             self.blocks.rows().iter().filter(|block| block.matches(identity)).map(|block| {
                 let matched = block.is_in_force(now);
@@ -56,7 +59,50 @@ impl Directory {
                 why,
             }
         });
-        blocks.chain(mappings).collect()
+        let mut considered: Vec<_> = blocks.chain(mappings).collect();
+        let are_asked = matches!(self.find(identity, now, kinds), Found::Nothing);
+        considered.extend(self.consider_rules(holder, now, are_asked));
+        considered
+    }
+
+    fn consider_rules(
+        &self,
+        holder: Holder<'_>,
+        now: UnixTime,
+        are_asked: bool,
+    ) -> Vec<Considered> {
+        let mut is_decided = false;
+        let of_issuer = self.rules.rows().iter().filter(|rule| rule.is_of_issuer(holder));
+        let considered = of_issuer.map(|rule| {
+            let mut username = None;
+            let mut matched = false;
+            let why = if !rule.window.enabled {
+                "is disabled".to_owned()
+            } else if !rule.window.is_open(now) {
+                "is outside its validity window".to_owned()
+            } else if let Some(why) = rule.failing(holder) {
+                why
+            } else if !are_asked {
+                "would hold; not asked, because a mapping matches".to_owned()
+            } else if is_decided {
+                "would hold; an earlier rule decides".to_owned()
+            } else {
+                is_decided = true;
+                matched = true;
+                match self.judge_rule(rule, holder) {
+                    Verdict::User(user) => {
+                        username = Some(user.username.to_string());
+                        "its conditions hold and it decides".to_owned()
+                    }
+                    Verdict::Nowhere(why) => format!("its conditions hold, but {why}"),
+                    Verdict::Wish(wish) => {
+                        format!("its conditions hold; {} will be added, disabled", wish.username)
+                    }
+                }
+            };
+            Considered { kind: "rule", id: rule.priority, username, matched, why }
+        });
+        considered.collect()
     }
 
     fn why(

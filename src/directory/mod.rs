@@ -12,6 +12,7 @@ mod name;
 mod pattern;
 mod read;
 pub mod row;
+mod rule;
 mod unusable;
 mod user;
 mod window;
@@ -19,7 +20,8 @@ mod window;
 use std::collections::HashMap;
 
 use index::{BlockIndex, MappingIndex};
-use row::{BlockRow, GroupRow, MappingRow, UserRow};
+use row::{BlockRow, GroupRow, MappingRow, RuleRow, UserRow};
+use rule::{Rule, Rules};
 
 pub use block::Block;
 pub use consider::Considered;
@@ -27,6 +29,7 @@ pub use kind::{Kind, Kinds};
 pub use mapping::Mapping;
 pub use name::{MAX_NAME_BYTES, Name, NameError};
 pub use pattern::{Agreement, Column, ColumnError, Pattern, parse_pattern};
+pub use rule::{Holder, MAX_RULES, Ruled, Wish, check_rule, provisioning_rule};
 pub use unusable::{Relation, RowError, Severity, Unusable};
 pub use user::{MAX_USER_AND_GROUPS_BYTES, User};
 pub use window::Window;
@@ -44,15 +47,35 @@ pub struct Rows {
     pub mappings: Vec<MappingRow>,
     /// `block`
     pub blocks: Vec<BlockRow>,
+    /// `rule`
+    pub rules: Vec<RuleRow>,
 }
 
-/// Users, groups, mappings and blocks, indexed by canonical keys.
+/// What the operator configured of names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Joins groups in the answer; a group that holds it is left out.
+    pub group_separator: char,
+    /// The administrators' group (`admin.group`), which no rule leads into.
+    pub admin_group: Box<str>,
+}
+
+impl Default for Settings {
+    /// As the configuration's defaults.
+    fn default() -> Self {
+        Self { group_separator: ',', admin_group: "certgate-admin".into() }
+    }
+}
+
+/// Users, groups, mappings, blocks and rules, indexed by canonical keys.
 #[derive(Debug, Default)]
 pub struct Directory {
     users: Vec<User>,
     by_username: HashMap<Name, usize>,
     mappings: MappingIndex,
     blocks: BlockIndex,
+    rules: Rules,
+    settings: Settings,
     unusable: Vec<Unusable>,
 }
 
@@ -74,11 +97,10 @@ pub enum Found<'d> {
 impl Directory {
     /// Builds the directory. Rows that cannot be used are left out, or kept in the direction that
     /// keeps people out, and are listed in [`Directory::unusable`].
-    ///
-    /// `separator` joins groups in the answer; a group that holds it is left out.
     #[must_use]
-    pub fn build(rows: &Rows, separator: char) -> Self {
-        let mut directory = Self::default();
+    pub fn build(rows: &Rows, settings: &Settings) -> Self {
+        let separator = settings.group_separator;
+        let mut directory = Self { settings: settings.clone(), ..Self::default() };
         for row in &rows.users {
             directory.add_user(row);
         }
@@ -92,6 +114,7 @@ impl Directory {
         for row in &rows.blocks {
             directory.add_block(row);
         }
+        directory.add_rules(&rows.rules);
         directory
     }
 
@@ -246,6 +269,24 @@ impl Directory {
             error,
             severity,
         }));
+    }
+
+    /// Reads the rules in the order in which they are asked.
+    fn add_rules(&mut self, rows: &[RuleRow]) {
+        let mut rows: Vec<&RuleRow> = rows.iter().collect();
+        rows.sort_by_key(|row| row.priority);
+        let mut rules = Vec::new();
+        for row in rows {
+            let read = match rules.len() {
+                ..MAX_RULES => Rule::read(row, &self.settings),
+                _ => Err(RowError::new("priority", format!("more than {MAX_RULES} rules"))),
+            };
+            match read {
+                Ok(rule) => rules.push(rule),
+                Err(error) => self.report(Relation::Rule, row.priority.to_string(), error),
+            }
+        }
+        self.rules = Rules::new(rules, &self.users);
     }
 
     fn position(&self, username: &[u8]) -> Option<usize> {

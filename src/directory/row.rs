@@ -20,6 +20,8 @@ pub enum Row {
     Group(GroupRow),
     /// A row of `mapping`.
     Mapping(MappingRow),
+    /// A row of `rule`.
+    Rule(RuleRow),
     /// A row of `app_user`.
     User(UserRow),
 }
@@ -119,4 +121,35 @@ pub struct BlockRow {
     pub valid_until: Option<TimeText>,
     /// Why.
     pub reason: Option<Vec<u8>>,
+}
+
+/// A row of `rule`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RuleRow {
+    /// The key, and the order in which rules are asked.
+    pub priority: i64,
+    /// What people call it.
+    pub name: Option<Vec<u8>>,
+    /// Distinguished name of the issuer.
+    pub issuer: Vec<u8>,
+    /// Authority key identifier.
+    pub issuer_key_id: Option<Vec<u8>>,
+    /// Conditions, JSON.
+    pub conditions: Vec<u8>,
+    /// Template of the user's name.
+    pub username: Vec<u8>,
+    /// Template of the full name.
+    pub display_name: Option<Vec<u8>>,
+    /// Template of the e-mail address.
+    pub email: Option<Vec<u8>>,
+    /// Groups, joined by commas.
+    pub group_names: Option<Vec<u8>>,
+    /// `existing`, `any` or `provision`.
+    pub users: Vec<u8>,
+    /// 1: the rule counts. Anything but 0 and 1 is unreadable.
+    pub enabled: i64,
+    /// Start of the window, inclusive.
+    pub valid_from: Option<TimeText>,
+    /// End of the window, exclusive.
+    pub valid_until: Option<TimeText>,
 }

@@ -9,13 +9,16 @@ pub enum Relation {
     Block,
     /// `mapping`
     Mapping,
+    /// `rule`
+    Rule,
     /// `user_group`
     UserGroup,
 }
 
 impl Relation {
     /// Every relation.
-    pub const ALL: [Self; 4] = [Self::AppUser, Self::Block, Self::Mapping, Self::UserGroup];
+    pub const ALL: [Self; 5] =
+        [Self::AppUser, Self::Block, Self::Mapping, Self::Rule, Self::UserGroup];
 
     /// Its name in the schema.
     #[must_use]
@@ -24,6 +27,7 @@ impl Relation {
             Self::AppUser => "app_user",
             Self::Block => "block",
             Self::Mapping => "mapping",
+            Self::Rule => "rule",
             Self::UserGroup => "user_group",
         }
     }

@@ -14,13 +14,15 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use ipnet::IpNet;
 use subtle::ConstantTimeEq as _;
 
-use super::output::Output;
+use super::output::{self, Output};
 use crate::decide::{self, Allow, Decision, Options, Policy, Question, View};
 
 use crate::metrics::{DecisionRecorder, Metrics};
 use crate::pki::UnixTime;
 use crate::proxy::{Headers, Memory, Presented, Reader};
-use crate::sync::Replica;
+use crate::reason::DenyReason;
+use crate::revocation::{ChainMemory, Published};
+use crate::sync::{Replica, Wishes};
 
 /// Header in which a proxy shows the shared secret.
 const SECRET_HEADER: HeaderName = HeaderName::from_static("x-certgate-secret");
@@ -30,6 +32,12 @@ const REASON_HEADER: HeaderName = HeaderName::from_static("x-auth-reason");
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is kept.
 const MAX_REQUEST_ID_BYTES: usize = 128;
+/// The client's address as the proxy saw it: logged, never decided on.
+const REAL_IP_HEADER: HeaderName = HeaderName::from_static("x-real-ip");
+/// The host the client asked for: logged, never decided on.
+const ORIGINAL_HOST_HEADER: HeaderName = HeaderName::from_static("x-original-host");
+/// Longest host name that is kept, RFC 1035 2.3.4.
+const MAX_HOST_BYTES: usize = 255;
 
 /// Who may ask.
 #[derive(Debug, Default)]
@@ -71,24 +79,34 @@ pub struct Gate {
     pub output: Output,
     /// The directory.
     pub replica: Arc<Replica>,
+    /// Where to leave whom a rule asks to be added.
+    pub wishes: Wishes,
+    /// What is known of the CAs.
+    pub authorities: Arc<Published>,
     /// Where decisions are counted.
     pub metrics: Metrics,
     /// The clock.
     pub now: fn() -> UnixTime,
 }
 
-/// One worker's share: the gate, and what this worker parsed a moment ago.
+/// One worker's share: the gate, and what this worker parsed and verified a moment ago.
 #[derive(Debug)]
 struct Worker {
     gate: Arc<Gate>,
     recorder: DecisionRecorder,
     memory: RefCell<Memory>,
+    chains: ChainMemory,
 }
 
 /// Puts the endpoint on a listener; every other path and method gets an answer that is not 2xx.
 pub fn configure(config: &mut web::ServiceConfig, gate: Arc<Gate>) {
     let recorder = gate.metrics.recorder();
-    config.app_data(Worker { gate, recorder, memory: RefCell::default() });
+    config.app_data(Worker {
+        gate,
+        recorder,
+        memory: RefCell::default(),
+        chains: ChainMemory::default(),
+    });
     config.default_service(web::to(answer));
 }
 
@@ -118,10 +136,12 @@ impl Worker {
         let gate = &*self.gate;
         let now = (gate.now)();
         let directory = gate.replica.directory();
+        let authorities = gate.authorities.current();
         let view = View {
             directory: directory.as_deref(),
             age: gate.replica.age(now),
             now,
+            trust: decide::Trust { authorities: Some(&authorities), memory: Some(&self.chains) },
             policy: &gate.policy,
         };
         let headers = request.headers();
@@ -137,7 +157,16 @@ impl Worker {
             },
         };
         let decision = decide::decide(question, &view);
-        let response = respond(&gate.output, &decision);
+        let mut response = respond(&gate.output, &decision);
+        if !matches!(decision, Decision::Allow(_)) && output::is_copied(headers) {
+            output::write_refusal(decision.code(), request_id(headers), &mut response);
+        }
+        if matches!(decision, Decision::Deny(DenyReason::Unmapped)) {
+            let wish = seen.as_ref().and_then(|presented| decide::wish(presented, &view));
+            if let Some(wish) = wish {
+                gate.wishes.send(wish);
+            }
+        }
         self.recorder.record(decision.code_number(), started.elapsed());
         report(&decision, seen.as_ref(), headers);
         response
@@ -152,8 +181,7 @@ fn respond(output: &Output, decision: &Decision<'_>) -> HttpResponse {
     headers.insert(header::CACHE_CONTROL, NO_STORE);
     headers.insert(REASON_HEADER, HeaderValue::from_static(decision.code()));
     let written = match decision {
-        Decision::Allow(Allow::Anonymous) => output.write(None, headers),
-        Decision::Allow(Allow::Mapped(user, _)) => output.write(Some(user), headers),
+        Decision::Allow(allow) => output.write(allow.user(), headers),
         Decision::Deny(_) | Decision::Undecided(_) => Ok(()),
     };
     match written {
@@ -183,6 +211,9 @@ fn report(decision: &Decision<'_>, seen: Option<&Presented>, headers: &HeaderMap
         Decision::Allow(Allow::Mapped(user, mapping)) => {
             say!(debug, "allowed", user.name = user.username.as_str(), mapping.id = mapping);
         }
+        Decision::Allow(Allow::Rule(user, priority)) => {
+            say!(debug, "allowed", user.name = user.username.as_str(), rule.priority = priority);
+        }
         Decision::Deny(_) if tracing::enabled!(tracing::Level::INFO) => {
             let identity = match seen {
                 Some(Presented::Certificate(shown)) => Some(&shown.identity),
@@ -193,6 +224,8 @@ fn report(decision: &Decision<'_>, seen: Option<&Presented>, headers: &HeaderMap
             say!(
                 info,
                 "denied",
+                client.address = client_address(headers),
+                request.host = original_host(headers),
                 certificate.subject =
                     text(identity.and_then(|i| Some(i.subject.as_ref()?.to_string()))),
                 certificate.issuer =
@@ -213,6 +246,19 @@ fn request_id(headers: &HeaderMap) -> &str {
     let id = headers.get(REQUEST_ID_HEADER).and_then(|value| value.to_str().ok()).unwrap_or("");
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if id.len() <= MAX_REQUEST_ID_BYTES && id.bytes().all(is_plain) { id } else { "" }
+}
+
+/// The client's address, if the proxy sent one and it is one.
+fn client_address(headers: &HeaderMap) -> String {
+    let text = headers.get(REAL_IP_HEADER).and_then(|value| value.to_str().ok());
+    let address = text.and_then(|text| text.parse::<IpAddr>().ok());
+    address.map(|address| address.to_string()).unwrap_or_default()
+}
+
+/// The host the client asked for, if it looks like one.
+fn original_host(headers: &HeaderMap) -> &str {
+    let host = headers.get(ORIGINAL_HOST_HEADER).and_then(|value| value.to_str().ok());
+    host.filter(|host| host.len() <= MAX_HOST_BYTES).unwrap_or_default()
 }
 
 struct Lines<'r>(&'r HeaderMap);

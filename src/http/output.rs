@@ -1,6 +1,11 @@
-//! The identity headers of an answer, by the profile the operator chose.
+//! The identity headers of an answer, by the profile the operator chose, and the one line that a
+//! refused person gets to read through a proxy that copies our answer.
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
+use actix_web::HttpResponse;
+use actix_web::body::BoxBody;
+use actix_web::http::header::{
+    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
+};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::directory::User;
@@ -8,6 +13,13 @@ use crate::directory::User;
 /// Bytes of a name or e-mail that are percent-encoded: all outside 0x20-0x7E, and `%` itself, so
 /// that decoding gives back exactly what was stored.
 const NOT_PLAIN: &AsciiSet = &CONTROLS.add(b'%');
+
+/// Traefik's ForwardAuth and Caddy's `forward_auth` say with it what they ask about; nginx's
+/// shipped locations pass no header of a client.
+const FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+
+/// The one form of the line.
+const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// How the answer names its headers and joins groups.
 #[derive(Clone, Debug)]
@@ -61,13 +73,48 @@ impl Output {
     }
 }
 
+/// Whether the proxy hands a refusal on to its client as it is. nginx does not, and closes its
+/// connection to us after an answer to `auth_request` that has a body.
+///
+/// It decides about that body only: whoever lies here reads or misses one line.
+pub(super) fn is_copied(headers: &HeaderMap) -> bool {
+    headers.contains_key(FORWARDED_METHOD)
+}
+
+/// Writes the line by which an operator finds the refusal: the code, and the request id as the log
+/// has it, `-` if the proxy sent none.
+pub(super) fn write_refusal(code: &str, request_id: &str, response: &mut HttpResponse) {
+    let request_id = if request_id.is_empty() { "-" } else { request_id };
+    let line = format!("certgate: {code} (request {request_id})\n");
+    response.headers_mut().insert(CONTENT_TYPE, PLAIN_TEXT);
+    *response = std::mem::replace(response, HttpResponse::new(response.status()))
+        .set_body(BoxBody::new(line));
+}
+
 fn encode(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     HeaderValue::from_str(&utf8_percent_encode(text, NOT_PLAIN).to_string())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::encode;
+    use actix_web::HttpResponse;
+    use actix_web::body::MessageBody as _;
+    use actix_web::http::StatusCode;
+
+    use super::{encode, write_refusal};
+
+    #[test]
+    fn a_refusal_is_one_line_and_keeps_its_status() {
+        for (id, line) in [
+            ("4711-a", "certgate: unmapped (request 4711-a)\n"),
+            ("", "certgate: unmapped (request -)\n"),
+        ] {
+            let mut response = HttpResponse::new(StatusCode::UNAUTHORIZED);
+            write_refusal("unmapped", id, &mut response);
+            assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+            assert_eq!(response.into_body().try_into_bytes().unwrap(), line);
+        }
+    }
 
     #[test]
     fn text_for_people_is_percent_encoded_utf8() {

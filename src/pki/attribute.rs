@@ -77,6 +77,13 @@ impl std::fmt::Display for Oid {
     }
 }
 
+/// The one spelling of a dotted object identifier, as certificates' usages and policies have it;
+/// `None` if the text is not one.
+#[must_use]
+pub fn parse_oid(text: &str) -> Option<String> {
+    Oid::from_dotted(text).and_then(|oid| oid.to_dotted())
+}
+
 /// What a word stands for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Lookup {
@@ -132,6 +139,8 @@ fn push_arc(octets: &mut Vec<u8>, arc: u128) {
 
 /// `commonName`.
 pub(super) const COMMON_NAME: &[u8] = b"\x55\x04\x03";
+/// Content octets of emailAddress, PKCS#9.
+pub(super) const EMAIL_ADDRESS: &[u8] = b"\x2A\x86\x48\x86\xF7\x0D\x01\x09\x01";
 
 /// Bytes: OpenSSL prints an OID into a buffer of 80 and cuts off what is longer.
 const MAX_DOTTED_BYTES: usize = 79;

@@ -4,6 +4,7 @@
 //! library tolerates must not decide who somebody is, so bytes pass here first; nothing here knows
 //! what a certificate is.
 
+use super::UnixTime;
 use super::time::{from_generalized_time, from_utc_time};
 
 /// Why bytes are not DER.
@@ -185,8 +186,17 @@ pub(super) fn is_oid(content: &[u8]) -> bool {
     })
 }
 
+/// The instant that a UTCTime or GeneralizedTime says; none for what is neither.
+pub(super) fn time(value: Tlv<'_>) -> Option<UnixTime> {
+    match value.tag {
+        UTC_TIME => from_utc_time(value.content),
+        GENERALIZED_TIME => from_generalized_time(value.content),
+        _ => None,
+    }
+}
+
 fn long_length(octets: usize, rest: &[u8]) -> Result<(usize, &[u8]), DerError> {
-    // Zero octets is the indefinite form; four octets are already beyond every limit of ours.
+    // Zero octets is the indefinite form; five octets are already beyond every limit of ours.
     if !(1..=MAX_LENGTH_OCTETS).contains(&octets) {
         return Err(DerError::Length);
     }
@@ -240,8 +250,8 @@ pub(super) const CLASS: u8 = 0xc0;
 const CONSTRUCTED: u8 = 0x20;
 /// Bits of the identifier octet: the tag number follows in further octets. Nothing in X.509 does.
 const HIGH_TAG_NUMBER: u8 = 0x1f;
-/// Octets: a length of 16 MiB, far above every limit here.
-const MAX_LENGTH_OCTETS: usize = 3;
+/// Octets: a length of 4 GiB; a CRL of a million entries has 35 MiB and needs four.
+const MAX_LENGTH_OCTETS: usize = 4;
 /// Levels: a certificate needs about 10; this bounds the stack.
 const MAX_DEPTH: usize = 32;
 
@@ -288,7 +298,8 @@ mod tests {
             (&[0x30, 0x80, 0x00, 0x00], Length),
             (&[0x04, 0x81, 0x01, 0x00], Length),
             (&[0x04, 0x82, 0x00, 0x80], Length),
-            (&[0x04, 0x84, 0x01, 0x00, 0x00, 0x00], Length),
+            (&[0x04, 0x84, 0x01, 0x00, 0x00, 0x00], Truncated),
+            (&[0x04, 0x85, 0x01, 0x00, 0x00, 0x00, 0x00], Length),
             (&[0x04, 0xff], Length),
             (&[0x1f, 0x81, 0x00, 0x00], Identifier { tag: 0x1f }),
             (&[0x24, 0x03, 0x04, 0x01, 0x61], Identifier { tag: 0x24 }),

@@ -6,21 +6,31 @@
 
 mod attribute;
 mod certificate;
+mod chain;
+pub(crate) mod crl;
 mod der;
 mod dn;
 mod fingerprint;
 #[cfg(test)]
 #[allow(dead_code, reason = "the integration tests use the rest")]
-mod forge;
+pub(crate) mod forge;
 mod identity;
 mod names;
 mod serial;
+mod signature;
 mod time;
 mod usage;
 
+pub use attribute::parse_oid;
 pub use certificate::{Certificate, CertificateError, MAX_CERTIFICATE_DER_BYTES, PemError};
+pub use chain::{
+    Chain, ChainError, Link, MAX_CHAIN_CERTIFICATES, StoreError, TrustStore, Validity,
+};
+pub use crl::{CrlError, ReasonCode, RevocationList, Scope, SignedList, split_lists};
 pub use der::DerError;
-pub use dn::{DistinguishedName, DnError, MAX_DN_ATTRIBUTES, MAX_DN_BYTES, SlashForm};
+pub use dn::{
+    AttributeType, DistinguishedName, DnError, MAX_DN_ATTRIBUTES, MAX_DN_BYTES, SlashForm,
+};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use identity::{Identity, Shows};
 pub use names::{

@@ -1,9 +1,12 @@
 //! The security headers of one request, each counted.
 
+use std::borrow::Cow;
+
 use crate::reason::DenyReason;
 
 /// Longest certificate header in bytes: 32 KiB of DER are 44 KiB of PEM, and escaping adds a few
-/// per cent; what is longer than this cannot be read at all.
+/// per cent; what is longer than this cannot be read at all. All lines of a chain together have
+/// the same limit.
 const MAX_CERTIFICATE_HEADER_BYTES: usize = 96 * 1024;
 
 /// Longest header that holds a name; a whole subject of 64 RDNs fits.
@@ -12,6 +15,9 @@ const MAX_NAME_HEADER_BYTES: usize = 8 * 1024;
 /// Longest header that holds a serial or the verdict; OpenSSL's longest reason has 60 bytes.
 const MAX_SHORT_HEADER_BYTES: usize = 256;
 
+/// What stands between the lines of a certificate's material: no header holds it.
+pub(super) const LINE_END: u8 = b'\n';
+
 /// The headers of a request, whatever holds them.
 pub trait Headers {
     /// Every header line, its name in lower case.
@@ -19,12 +25,16 @@ pub trait Headers {
 }
 
 /// Which headers carry what, in lower case; none where the dialect has no such header.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderNames {
     /// The proxy's verdict.
     pub verify: Option<String>,
+    /// Whether the client showed a certificate at all, where the verdict alone does not tell.
+    pub used: Option<String>,
     /// The certificate itself.
     pub certificate: Option<String>,
+    /// The certificates between it and a trusted CA; the one header that may have several lines.
+    pub chain: Option<String>,
     /// Its serial number.
     pub serial: Option<String>,
     /// Its subject's name.
@@ -33,33 +43,46 @@ pub struct HeaderNames {
     pub issuer: Option<String>,
 }
 
-/// The security headers; empty is absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The security headers; empty is absent, and so is the dialect's own word for nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fields<'r> {
     pub(super) verify: Option<&'r [u8]>,
+    pub(super) used: Option<&'r [u8]>,
     pub(super) certificate: Option<&'r [u8]>,
+    pub(super) chain: Vec<&'r [u8]>,
     pub(super) serial: Option<&'r [u8]>,
     pub(super) subject: Option<&'r [u8]>,
     pub(super) issuer: Option<&'r [u8]>,
 }
 
 impl<'r> Fields<'r> {
-    /// Collects the security headers and leaves the others alone.
+    /// Collects the security headers and leaves the others alone. `nothing` is what the dialect
+    /// writes where it has nothing to say.
     ///
     /// # Errors
     /// `malformed_header`: one of them twice (even if equal or empty: whose is the second?), with
     /// a byte that is not printable ASCII, or too long.
     pub(super) fn collect(
         names: &HeaderNames,
+        nothing: &[u8],
         headers: &'r impl Headers,
     ) -> Result<Self, DenyReason> {
         let mut fields = Self::default();
+        let mut chain_room = MAX_CERTIFICATE_HEADER_BYTES;
         for (name, value) in headers.lines() {
             let is = |wanted: &Option<String>| wanted.as_deref() == Some(name);
+            if is(&names.chain) {
+                check(value, chain_room)?;
+                chain_room -= value.len();
+                fields.chain.push(value);
+                continue;
+            }
             let (field, limit) = if is(&names.certificate) {
                 (&mut fields.certificate, MAX_CERTIFICATE_HEADER_BYTES)
             } else if is(&names.verify) {
                 (&mut fields.verify, MAX_SHORT_HEADER_BYTES)
+            } else if is(&names.used) {
+                (&mut fields.used, MAX_SHORT_HEADER_BYTES)
             } else if is(&names.serial) {
                 (&mut fields.serial, MAX_SHORT_HEADER_BYTES)
             } else if is(&names.subject) {
@@ -69,33 +92,57 @@ impl<'r> Fields<'r> {
             } else {
                 continue;
             };
-            if field.is_some() {
+            check(value, limit)?;
+            if field.replace(value).is_some() {
                 return Err(DenyReason::MalformedHeader);
             }
-            if value.len() > limit {
-                return Err(DenyReason::MalformedHeader);
-            }
-            if !value.iter().all(|byte| (0x20..=0x7E).contains(byte)) {
-                return Err(DenyReason::MalformedHeader);
-            }
-            *field = Some(value);
         }
-        Ok(fields.without_empty())
+        Ok(fields.without(nothing))
     }
 
     /// Whether anything about a certificate was sent.
     pub(super) fn has_material(&self) -> bool {
-        [self.certificate, self.serial, self.subject, self.issuer].iter().any(Option::is_some)
+        let single = [self.certificate, self.serial, self.subject, self.issuer];
+        single.iter().any(Option::is_some) || !self.chain.is_empty()
     }
 
-    fn without_empty(self) -> Self {
-        let keep = |field: Option<&'r [u8]>| field.filter(|value| !value.is_empty());
+    /// Everything that a certificate is parsed from: its header, then each line of its chain, with
+    /// [`LINE_END`] before each. Whoever parses this and nothing else may remember the result
+    /// under it. `None` where there is no certificate.
+    pub(super) fn material(&self) -> Option<Cow<'r, [u8]>> {
+        let certificate = self.certificate?;
+        if self.chain.is_empty() {
+            return Some(Cow::Borrowed(certificate));
+        }
+        let mut material = certificate.to_vec();
+        for line in &self.chain {
+            material.push(LINE_END);
+            material.extend_from_slice(line);
+        }
+        Some(Cow::Owned(material))
+    }
+
+    fn without(mut self, nothing: &[u8]) -> Self {
+        let says = |value: &&'r [u8]| !value.is_empty() && *value != nothing;
+        self.chain.retain(says);
         Self {
-            verify: keep(self.verify),
-            certificate: keep(self.certificate),
-            serial: keep(self.serial),
-            subject: keep(self.subject),
-            issuer: keep(self.issuer),
+            verify: self.verify.filter(says),
+            used: self.used.filter(says),
+            certificate: self.certificate.filter(says),
+            chain: self.chain,
+            serial: self.serial.filter(says),
+            subject: self.subject.filter(says),
+            issuer: self.issuer.filter(says),
         }
     }
+}
+
+fn check(value: &[u8], limit: usize) -> Result<(), DenyReason> {
+    if value.len() > limit {
+        return Err(DenyReason::MalformedHeader);
+    }
+    if !value.iter().all(|byte| (0x20..=0x7E).contains(byte)) {
+        return Err(DenyReason::MalformedHeader);
+    }
+    Ok(())
 }

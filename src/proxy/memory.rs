@@ -1,25 +1,26 @@
 //! Certificates that were parsed a moment ago.
 //!
 //! Parsing the same PEM for every request halves the speed, and the same few clients come again
-//! and again. What is remembered is only the parse, keyed by all bytes of the header: nothing that
-//! can change, no decision. Each worker has its own, so nobody waits for a lock.
+//! and again. What is remembered is only the parse, keyed by all bytes that the parse looks
+//! at: nothing that can change, no decision. Each worker has its own, so nobody waits for a lock.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use lru::LruCache;
 
-use super::reader::Shown;
+use super::shown::Shown;
 use crate::reason::DenyReason;
 
 /// How many certificates one worker remembers.
 const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not zero");
 
-/// Headers longer than this are parsed anew each time, so that one worker's memory stays below
+/// Material longer than this is parsed anew each time, so that one worker's memory stays below
 /// 40 MiB even if every client has such a certificate.
-const MAX_REMEMBERED_HEADER_BYTES: usize = 16 * 1024;
+const MAX_REMEMBERED_BYTES: usize = 16 * 1024;
 
-/// Parsed certificates by the bytes of their header.
+/// Parsed certificates by the bytes they were parsed from. It serves one reader: another dialect
+/// may read the same bytes otherwise.
 #[derive(Debug)]
 pub struct Memory(LruCache<Box<[u8]>, Arc<Shown>>);
 
@@ -30,21 +31,22 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// The parse of exactly this header; a failure is not remembered.
+    /// The parse of exactly these bytes, which are all that `parse` sees; a failure is not
+    /// remembered.
     ///
     /// # Errors
     /// Those of `parse`.
     pub(super) fn recall(
         &mut self,
-        header: &[u8],
+        material: &[u8],
         parse: impl FnOnce(&[u8]) -> Result<Shown, DenyReason>,
     ) -> Result<Arc<Shown>, DenyReason> {
-        if let Some(shown) = self.0.get(header) {
+        if let Some(shown) = self.0.get(material) {
             return Ok(Arc::clone(shown));
         }
-        let shown = Arc::new(parse(header)?);
-        if header.len() <= MAX_REMEMBERED_HEADER_BYTES {
-            self.0.put(header.into(), Arc::clone(&shown));
+        let shown = Arc::new(parse(material)?);
+        if material.len() <= MAX_REMEMBERED_BYTES {
+            self.0.put(material.into(), Arc::clone(&shown));
         }
         Ok(shown)
     }

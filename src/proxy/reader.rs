@@ -1,14 +1,12 @@
-//! From headers to what was presented, for proxies that speak as nginx does.
+//! From headers to what was presented, in whichever dialect they are.
 
-use std::sync::Arc;
-
+use super::dialect::Dialect;
 use super::fields::{Fields, HeaderNames, Headers};
 use super::memory::Memory;
-use super::percent::percent_decode_strict;
-use super::verify::VerifyResult;
-use crate::pki::{
-    Certificate, CertificateError, DistinguishedName, Identity, SerialNumber, SlashForm,
-};
+use super::sent::Sent;
+use super::shown::{Presented, Shown};
+use super::verify::{Failure, VerifyResult};
+use crate::pki::{DistinguishedName, Identity, SerialNumber, SlashForm};
 use crate::reason::DenyReason;
 
 /// Where an identity is read from (`identity.source`).
@@ -20,50 +18,28 @@ pub enum Source {
     Headers,
 }
 
-/// What was presented.
-#[derive(Clone, Debug)]
-pub enum Presented {
-    /// No certificate at all.
-    Nobody,
-    /// A certificate that the proxy verified.
-    Certificate(Arc<Shown>),
-    /// Text of a certificate that the proxy verified.
-    Headers(Box<Identity>),
-}
-
-/// A certificate with what is asked of it again and again.
-#[derive(Debug)]
-pub struct Shown {
-    /// The certificate.
-    pub certificate: Certificate,
-    /// Its columns.
-    pub identity: Identity,
-    subject_text: String,
-    issuer_text: String,
-    serial_text: String,
-}
-
-impl From<Certificate> for Shown {
-    fn from(certificate: Certificate) -> Self {
-        Self {
-            identity: Identity::from_certificate(&certificate),
-            subject_text: certificate.subject.to_string(),
-            issuer_text: certificate.issuer.to_string(),
-            serial_text: certificate.serial.to_string(),
-            certificate,
-        }
-    }
-}
-
 /// Reads the headers of one dialect.
 #[derive(Clone, Debug)]
 pub struct Reader {
+    /// How the proxy speaks.
+    pub dialect: Dialect,
     /// Which headers carry what.
     pub names: HeaderNames,
     /// Where the identity comes from.
     pub source: Source,
     /// Whether a name header may have the slash form (`proxy.legacy_dn`).
     pub slash_form: SlashForm,
+    /// Who says whether a chain leads to a trusted CA.
+    pub chains: ChainsBy,
+}
+
+/// Who says whether a chain leads to a trusted CA (`trust.mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainsBy {
+    /// The proxy: its "unknown issuer" denies.
+    Proxy,
+    /// We alone (`own`): its "unknown issuer" is no answer, and the decision verifies the chain.
+    Us,
 }
 
 impl Reader {
@@ -77,16 +53,21 @@ impl Reader {
         headers: &impl Headers,
         memory: &mut Memory,
     ) -> Result<Presented, DenyReason> {
-        let fields = Fields::collect(&self.names, headers)?;
-        match VerifyResult::parse_nginx(fields.verify) {
+        let fields = Fields::collect(&self.names, self.dialect.nothing(), headers)?;
+        match self.dialect.verify(&fields) {
             VerifyResult::Success => {}
-            VerifyResult::Absent if !fields.has_material() => return Ok(Presented::Nobody),
-            VerifyResult::Absent => {
-                self.parse_texts(&fields)?;
+            VerifyResult::Absent | VerifyResult::Unsaid if !fields.has_material() => {
+                return Ok(Presented::Nobody);
+            }
+            // Whom to trust is ours to say then; any other failure stays the proxy's word.
+            VerifyResult::Failed(Failure::UnknownIssuer) | VerifyResult::Unsaid
+                if self.chains == ChainsBy::Us => {}
+            VerifyResult::Absent | VerifyResult::Unsaid => {
+                self.check_decodable(&fields)?;
                 return Err(DenyReason::NotVerified);
             }
             VerifyResult::Failed(failure) => {
-                self.parse_texts(&fields)?;
+                self.check_decodable(&fields)?;
                 return Err(failure.reason());
             }
         }
@@ -105,8 +86,8 @@ impl Reader {
         fields: &Fields<'_>,
         memory: &mut Memory,
     ) -> Result<Presented, DenyReason> {
-        let header = fields.certificate.ok_or(DenyReason::CertificateMalformed)?;
-        let shown = memory.recall(header, parse_escaped_pem)?;
+        let material = fields.material().ok_or(DenyReason::CertificateMalformed)?;
+        let shown = memory.recall(&material, |material| self.decode(material)?.parse())?;
         if !self.agrees(fields, &shown)? {
             return Err(DenyReason::HeaderMismatch);
         }
@@ -136,6 +117,20 @@ impl Reader {
             && issuer.is_none_or(|issuer| issuer == certificate.issuer))
     }
 
+    /// A header that cannot be decoded is told of before what the proxy says of it: the order of
+    /// the codes.
+    fn check_decodable(&self, fields: &Fields<'_>) -> Result<(), DenyReason> {
+        self.parse_texts(fields)?;
+        match fields.material() {
+            Some(material) => self.decode(&material).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    fn decode(&self, material: &[u8]) -> Result<Sent, DenyReason> {
+        self.dialect.decode(material).map_err(|_| DenyReason::MalformedHeader)
+    }
+
     /// Parses the serial and name headers that are there, strictly.
     fn parse_texts(&self, fields: &Fields<'_>) -> Result<Texts, DenyReason> {
         let serial = fields.serial.map(|text| {
@@ -157,15 +152,4 @@ type Texts = (Option<SerialNumber>, Option<DistinguishedName>, Option<Distinguis
 
 fn as_text(bytes: &[u8]) -> Result<&str, DenyReason> {
     std::str::from_utf8(bytes).map_err(|_| DenyReason::MalformedHeader)
-}
-
-/// Reads `$ssl_client_escaped_cert`: PEM, percent-encoded once.
-/// <https://nginx.org/en/docs/http/ngx_http_ssl_module.html#var_ssl_client_escaped_cert>
-fn parse_escaped_pem(header: &[u8]) -> Result<Shown, DenyReason> {
-    let pem = percent_decode_strict(header).map_err(|_| DenyReason::MalformedHeader)?;
-    match Certificate::from_pem(&pem) {
-        Ok(certificate) => Ok(Shown::from(certificate)),
-        Err(CertificateError::TooLarge { .. }) => Err(DenyReason::CertificateTooLarge),
-        Err(_) => Err(DenyReason::CertificateMalformed),
-    }
 }

@@ -2,7 +2,7 @@
 
 use crate::reason::DenyReason;
 
-/// The proxy's verdict on the client's certificate, nginx `$ssl_client_verify`.
+/// The proxy's verdict on the client's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerifyResult {
     /// No certificate: absent, empty, or the word for none.
@@ -11,6 +11,9 @@ pub enum VerifyResult {
     Failed(Failure),
     /// A certificate that did.
     Success,
+    /// The dialect has no such word: whether there is a certificate, and whether it verified, is
+    /// not said.
+    Unsaid,
 }
 
 /// Why a certificate did not verify, as far as the proxy's text tells.
@@ -28,40 +31,43 @@ pub enum Failure {
     UnknownIssuer,
 }
 
-impl VerifyResult {
-    /// Reads nginx's `SUCCESS`, `NONE` or `FAILED:reason` (reason since 1.11.7), byte for byte.
-    ///
-    /// The texts are OpenSSL's `X509_verify_cert_error_string`, of 1.1 and 3. Anything not known
-    /// is a failure.
-    #[must_use]
-    pub fn parse_nginx(value: Option<&[u8]>) -> Self {
-        match value {
-            None | Some(b"" | b"NONE") => Self::Absent,
-            Some(b"SUCCESS") => Self::Success,
-            Some(other) => {
-                Self::Failed(other.strip_prefix(b"FAILED:").map_or(Failure::Other, failure))
-            }
-        }
-    }
-}
+/// One of OpenSSL's verification errors: its number, and its texts in 1.1 and 3.
+/// <https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/#error-codes>
+struct Known(&'static str, &'static [&'static str], Failure);
 
-fn failure(reason: &[u8]) -> Failure {
-    match reason {
-        b"certificate has expired" => Failure::Expired,
-        b"certificate is not yet valid" => Failure::NotYetValid,
-        b"certificate revoked" => Failure::Revoked,
-        b"unable to verify the first certificate"
-        | b"unable to get local issuer certificate"
-        | b"unable to get issuer certificate"
-        | b"self signed certificate"
-        | b"self-signed certificate"
-        | b"self signed certificate in certificate chain"
-        | b"self-signed certificate in certificate chain" => Failure::UnknownIssuer,
-        _ => Failure::Other,
-    }
-}
+const KNOWN: &[Known] = &[
+    Known("2", &["unable to get issuer certificate"], Failure::UnknownIssuer),
+    Known("9", &["certificate is not yet valid"], Failure::NotYetValid),
+    Known("10", &["certificate has expired"], Failure::Expired),
+    Known("18", &["self signed certificate", "self-signed certificate"], Failure::UnknownIssuer),
+    Known(
+        "19",
+        &[
+            "self signed certificate in certificate chain",
+            "self-signed certificate in certificate chain",
+        ],
+        Failure::UnknownIssuer,
+    ),
+    Known("20", &["unable to get local issuer certificate"], Failure::UnknownIssuer),
+    Known("21", &["unable to verify the first certificate"], Failure::UnknownIssuer),
+    Known("23", &["certificate revoked"], Failure::Revoked),
+];
 
 impl Failure {
+    /// Reads the text of `X509_verify_cert_error_string`, as nginx and Apache send it.
+    pub(super) fn from_openssl_text(text: &[u8]) -> Self {
+        Self::find(|Known(_, texts, _)| texts.iter().any(|known| known.as_bytes() == text))
+    }
+
+    /// Reads the number of `SSL_get_verify_result` in decimal, as HAProxy sends it.
+    pub(super) fn from_openssl_number(text: &[u8]) -> Self {
+        Self::find(|Known(number, _, _)| number.as_bytes() == text)
+    }
+
+    fn find(is_it: impl Fn(&Known) -> bool) -> Self {
+        KNOWN.iter().find(|known| is_it(known)).map_or(Self::Other, |Known(_, _, failure)| *failure)
+    }
+
     /// The code that tells of it.
     #[must_use]
     pub fn reason(self) -> DenyReason {
@@ -77,56 +83,30 @@ impl Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::{Failure, VerifyResult};
+    use super::Failure;
 
     #[test]
-    fn only_the_exact_word_is_a_success() {
-        assert_eq!(VerifyResult::parse_nginx(Some(b"SUCCESS")), VerifyResult::Success);
-        for absent in [None, Some(&b""[..]), Some(b"NONE")] {
-            assert_eq!(VerifyResult::parse_nginx(absent), VerifyResult::Absent);
-        }
-        for other in [
-            "success",
-            "Success",
-            "SUCCESS ",
-            " SUCCESS",
-            "SUCCESS:x",
-            "SUCCESS,SUCCESS",
-            "none",
-            "SUCCESS\0",
-            "FAILED",
-            "FAILED:",
-            "GENEROUS",
-            "0",
-            "1",
-            "(null)",
-            "FAILED:SUCCESS",
-        ] {
-            let read = VerifyResult::parse_nginx(Some(other.as_bytes()));
-            assert_eq!(read, VerifyResult::Failed(Failure::Other), "{other}");
-        }
-    }
-
-    #[test]
-    fn known_failures_are_told_apart() {
+    fn texts_and_numbers_of_openssl_are_told_apart() {
         let table = [
-            ("certificate has expired", Failure::Expired),
-            ("certificate is not yet valid", Failure::NotYetValid),
-            ("certificate revoked", Failure::Revoked),
-            ("unable to verify the first certificate", Failure::UnknownIssuer),
-            ("unable to get local issuer certificate", Failure::UnknownIssuer),
-            ("self-signed certificate in certificate chain", Failure::UnknownIssuer),
-            ("certificate has expired ", Failure::Other),
-            ("CRL has expired", Failure::Other),
-            ("unsuitable certificate purpose", Failure::Other),
+            ("certificate has expired", "10", Failure::Expired),
+            ("certificate is not yet valid", "9", Failure::NotYetValid),
+            ("certificate revoked", "23", Failure::Revoked),
+            ("unable to get issuer certificate", "2", Failure::UnknownIssuer),
+            ("self-signed certificate", "18", Failure::UnknownIssuer),
+            ("self signed certificate", "18", Failure::UnknownIssuer),
+            ("self-signed certificate in certificate chain", "19", Failure::UnknownIssuer),
+            ("unable to get local issuer certificate", "20", Failure::UnknownIssuer),
+            ("unable to verify the first certificate", "21", Failure::UnknownIssuer),
+            ("CRL has expired", "12", Failure::Other),
+            ("unsuitable certificate purpose", "26", Failure::Other),
+            ("certificate has expired ", "010", Failure::Other),
+            ("Certificate has expired", "10 ", Failure::Other),
+            ("ok", "0", Failure::Other),
+            ("", "", Failure::Other),
         ];
-        for (reason, failure) in table {
-            let text = format!("FAILED:{reason}");
-            assert_eq!(
-                VerifyResult::parse_nginx(Some(text.as_bytes())),
-                VerifyResult::Failed(failure),
-                "{reason}"
-            );
+        for (text, number, failure) in table {
+            assert_eq!(Failure::from_openssl_text(text.as_bytes()), failure, "{text}");
+            assert_eq!(Failure::from_openssl_number(number.as_bytes()), failure, "{number}");
         }
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn rule(name: &str) -> Option<Rule<'_>> {
     match name {
         "app_user_pkey" | "app_user_username_without_case" => return Some(Rule::UserExists),
         "user_group_pkey" => return Some(Rule::Member),
+        "rule_pkey" => return Some(Rule::Column { column: "priority", rule: TAKEN }),
         "mapping_username_known" | "user_group_username_known" => return Some(Rule::UserKnown),
         "mapping_pattern_specific" => {
             return Some(Rule::Column { column: "pattern", rule: SPECIFIC });
@@ -36,7 +37,7 @@ pub(super) fn rule(name: &str) -> Option<Rule<'_>> {
         }
         _ => {}
     }
-    let column = ["app_user_", "user_group_", "mapping_", "block_"]
+    let column = ["app_user_", "user_group_", "mapping_", "block_", "rule_"]
         .iter()
         .find_map(|table| name.strip_prefix(table))?;
     let (column, suffix) = column.rsplit_once('_')?;
@@ -47,9 +48,13 @@ pub(super) fn rule(name: &str) -> Option<Rule<'_>> {
             "takes a SHA-256 fingerprint: 64 hexadecimal digits (40 would be SHA-1, which \
                   can be forged), colons between pairs allowed"
         }
+        "kind" => "takes existing, any or provision",
         "known" => "takes operator or rule",
         "name" => "takes 1 to 256 bytes of visible ASCII: no blank, no comma, no control character",
+        "object" => "takes JSON: {\"all\": [...]}",
         "octets" => "takes at most 20 octets, and not zero (RFC 5280, 4.1.2.2)",
+        "range" => "takes a whole number from 0 to 2147483647",
+        "size" => "takes at most 16 KiB",
         "order" => return Some(Rule::Column { column: "valid_until", rule: ORDER }),
         "spelling" => "takes hexadecimal: CA92, ca:92, 0xCA92 or a UUID; no sign, no decimal",
         "text" => TEXT,
@@ -68,6 +73,7 @@ pub(super) fn name_in_sqlite_message(message: &str) -> &str {
     match message {
         "UNIQUE constraint failed: app_user.username" => "app_user_pkey",
         "UNIQUE constraint failed: user_group.username, user_group.group_name" => "user_group_pkey",
+        "UNIQUE constraint failed: rule.priority" => "rule_pkey",
         other => other.split_once(": ").map_or(other, |(name, _)| name),
     }
 }
@@ -81,6 +87,7 @@ const HEADER_SIZE: &str =
     "the user and all its groups together would exceed the 8 KiB of an answer header";
 const ORDER: &str = "must be after valid_from";
 const PRESENT: &str = "give at least one column of the certificate";
+const TAKEN: &str = "is the number of another rule already";
 const SPECIFIC: &str = "give at least one column besides issuer and issuer_key_id: those \
      alone are everybody's certificate";
 
@@ -89,8 +96,14 @@ mod tests {
     use super::*;
 
     const MIGRATIONS: [&str; 2] = [
-        include_str!("../../migrations/postgres/0001_directory.sql"),
-        include_str!("../../migrations/sqlite/0001_directory.sql"),
+        concat!(
+            include_str!("../../migrations/postgres/0001_directory.sql"),
+            include_str!("../../migrations/postgres/0003_rule.sql")
+        ),
+        concat!(
+            include_str!("../../migrations/sqlite/0001_directory.sql"),
+            include_str!("../../migrations/sqlite/0003_rule.sql")
+        ),
     ];
 
     /// The names after the word `constraint` that begin a line.

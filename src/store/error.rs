@@ -57,6 +57,14 @@ pub enum StoreError {
         /// The path.
         path: PathBuf,
     },
+    /// The folder that the file should be made in is not there.
+    #[error("{}: the folder {} does not exist; create it", path.display(), folder.display())]
+    FolderMissing {
+        /// The file.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// `database.url` is not one.
     #[error("database.url: {reason}")]
     MalformedUrl {
@@ -67,6 +75,12 @@ pub enum StoreError {
     #[error("{path}: no database there; check --config and database.url, or create it with `certgate migrate`", path = path.display())]
     NoDatabaseFile {
         /// The path that was looked at.
+        path: PathBuf,
+    },
+    /// The file holds something else.
+    #[error("{}: this file is not a SQLite database; check database.url", path.display())]
+    NotADatabase {
+        /// The file.
         path: PathBuf,
     },
     /// The mapping, block or membership that was named does not exist.
@@ -251,6 +265,7 @@ fn sqlite(
         5 | 6 => StoreError::Busy { place, limit: super::BUSY_LIMIT },
         3 | 8 => StoreError::Permission { place, message: message.to_owned() },
         14 if !path.exists() => StoreError::NoDatabaseFile { path: path.to_owned() },
+        26 => StoreError::NotADatabase { path: path.to_owned() },
         19 => broken(constraint::name_in_sqlite_message(message), subject),
         _ if message.starts_with("no such table") => StoreError::SchemaMissing { place },
         _ => StoreError::Unreadable { place, reason: message.to_owned() },

@@ -12,6 +12,7 @@ mod constraint;
 mod error;
 mod follow;
 mod operator;
+mod provision;
 mod read;
 mod schema;
 mod url;
@@ -29,7 +30,7 @@ pub use self::error::StoreError;
 pub use self::follow::{Cursor, Look, Session};
 pub use self::operator::{
     Block, BlockEdit, Edit, Mapping, MappingEdit, Member, NewBlock, NewMapping, NewUser,
-    PatternText, User, UserEdit,
+    PatternText, Rule, RuleEdit, RuleText, User, UserEdit,
 };
 pub use self::read::Snapshot;
 pub use self::schema::{Migrated, SCHEMA_VERSION};
@@ -176,6 +177,10 @@ async fn connect_sqlite(
     let create = open == Open::Create;
     if !create && !path.exists() {
         return Err(StoreError::NoDatabaseFile { path: path.to_owned() });
+    }
+    if let Some(folder) = path.parent().filter(|folder| create && !folder.is_dir()) {
+        let (path, folder) = (path.to_owned(), folder.to_owned());
+        return Err(StoreError::FolderMissing { path, folder });
     }
     let options = SqliteConnectOptions::new()
         .filename(path)

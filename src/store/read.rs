@@ -7,7 +7,7 @@ use sqlx::{ColumnIndex, Decode, Type};
 use super::follow::Cursor;
 use super::value::{Flag, Moment, Text};
 use crate::directory;
-use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, Row, UserRow};
+use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, Row, RuleRow, UserRow};
 
 /// The whole directory at one instant.
 #[derive(Clone, Debug)]
@@ -20,14 +20,16 @@ pub struct Snapshot {
     pub mappings: Vec<MappingRow>,
     /// All blocks.
     pub blocks: Vec<BlockRow>,
+    /// All rules.
+    pub rules: Vec<RuleRow>,
     /// Where to look on from.
     pub cursor: Cursor,
 }
 
 impl From<Snapshot> for directory::Rows {
     fn from(snapshot: Snapshot) -> Self {
-        let Snapshot { users, groups, mappings, blocks, cursor: _ } = snapshot;
-        Self { users, groups, mappings, blocks }
+        let Snapshot { users, groups, mappings, blocks, rules, cursor: _ } = snapshot;
+        Self { users, groups, mappings, blocks, rules }
     }
 }
 
@@ -38,6 +40,7 @@ pub(super) struct Rows {
     groups: Vec<GroupRow>,
     mappings: Vec<MappingRow>,
     blocks: Vec<BlockRow>,
+    rules: Vec<RuleRow>,
 }
 
 impl Rows {
@@ -46,13 +49,14 @@ impl Rows {
             Row::Block(row) => self.blocks.push(row),
             Row::Group(row) => self.groups.push(row),
             Row::Mapping(row) => self.mappings.push(row),
+            Row::Rule(row) => self.rules.push(row),
             Row::User(row) => self.users.push(row),
         }
     }
 
     pub(super) fn at(self, cursor: Cursor) -> Snapshot {
-        let Self { users, groups, mappings, blocks } = self;
-        Snapshot { users, groups, mappings, blocks, cursor }
+        let Self { users, groups, mappings, blocks, rules } = self;
+        Snapshot { users, groups, mappings, blocks, rules, cursor }
     }
 }
 
@@ -103,6 +107,10 @@ pub(super) const MAPPINGS: &str = "select sha256, spki_sha256, issuer, issuer_ke
 pub(super) const BLOCKS: &str = "select sha256, spki_sha256, issuer, issuer_key_id, serial, \
      subject, san_email, san_upn, san_uri, san_dns, common_name, id, enabled, valid_from, \
      valid_until, reason from block";
+// A priority is no bigint, and JSON is no text, on PostgreSQL alone.
+pub(super) const RULES: &str = "select cast(priority as bigint), name, issuer, issuer_key_id, \
+     cast(conditions as text), username, display_name, email, group_names, users, enabled, \
+     valid_from, valid_until from rule";
 
 /// Reads a row of [`USERS`].
 pub(super) fn user(row: &impl Readable) -> Result<Row, sqlx::Error> {
@@ -150,6 +158,25 @@ pub(super) fn block(row: &impl Readable) -> Result<Row, sqlx::Error> {
     }))
 }
 
+/// Reads a row of [`RULES`].
+pub(super) fn rule(row: &impl Readable) -> Result<Row, sqlx::Error> {
+    Ok(Row::Rule(RuleRow {
+        priority: row.id(0)?,
+        name: row.text_or_null(1)?,
+        issuer: row.text(2)?,
+        issuer_key_id: row.text_or_null(3)?,
+        conditions: row.text(4)?,
+        username: row.text(5)?,
+        display_name: row.text_or_null(6)?,
+        email: row.text_or_null(7)?,
+        group_names: row.text_or_null(8)?,
+        users: row.text(9)?,
+        enabled: row.flag(10)?,
+        valid_from: row.moment(11)?,
+        valid_until: row.moment(12)?,
+    }))
+}
+
 /// The first eleven columns of [`MAPPINGS`] and [`BLOCKS`].
 pub(super) fn pattern(row: &impl Readable) -> Result<PatternRow, sqlx::Error> {
     Ok(PatternRow {
@@ -175,6 +202,7 @@ macro_rules! read_all {
         read::read_table!($connection, read::GROUPS, read::group, $each);
         read::read_table!($connection, read::MAPPINGS, read::mapping, $each);
         read::read_table!($connection, read::BLOCKS, read::block, $each);
+        read::read_table!($connection, read::RULES, read::rule, $each);
     }};
 }
 

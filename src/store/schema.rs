@@ -18,7 +18,7 @@ struct Migration {
     sqlite: &'static str,
 }
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         version: 1,
         compatible_from: 1,
@@ -31,10 +31,17 @@ const MIGRATIONS: [Migration; 2] = [
         postgres: include_str!("../../migrations/postgres/0002_feed.sql"),
         sqlite: include_str!("../../migrations/sqlite/0002_feed.sql"),
     },
+    // A program that knows no rules keeps out those whom only a rule lets in: it can run on.
+    Migration {
+        version: 3,
+        compatible_from: 2,
+        postgres: include_str!("../../migrations/postgres/0003_rule.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0003_rule.sql"),
+    },
 ];
 
 /// The schema that this program was written for: the last migration it knows.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 
 /// What a migration did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -161,5 +161,34 @@ impl<'q> Encode<'q, Sqlite> for NewMoment {
     }
 }
 
+/// JSON to write, as it stands.
+#[derive(Clone, Copy)]
+pub(super) struct NewJson<'t>(pub(super) &'t str);
+
+impl Type<Postgres> for NewJson<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("json")
+    }
+}
+
+impl Encode<'_, Postgres> for NewJson<'_> {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        buffer.extend_from_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+}
+
+impl Type<Sqlite> for NewJson<'_> {
+    fn type_info() -> SqliteTypeInfo {
+        <str as Type<Sqlite>>::type_info()
+    }
+}
+
+impl<'q> Encode<'q, Sqlite> for NewJson<'_> {
+    fn encode_by_ref(&self, buffer: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
+        <String as Encode<'q, Sqlite>>::encode(self.0.to_owned(), buffer)
+    }
+}
+
 /// Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01 (its binary timestamp format).
 const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;

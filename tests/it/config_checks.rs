@@ -1,8 +1,8 @@
 //! Combinations of settings that are not known to be safe do not start.
 
 use certgate::config::{
-    Config, ConfigErrors, Dialect, Environment, HEADER_MODE_UNCHECKED, Listen, Loaded, Places,
-    Source, Warning,
+    Config, ConfigErrors, Dialect, Environment, HEADER_MODE_UNCHECKED, HeaderName, Listen, Loaded,
+    Places, Source, Warning,
 };
 
 fn load(env: &[(&str, &str)]) -> Result<Loaded, ConfigErrors> {
@@ -69,16 +69,6 @@ fn what_has_no_code_yet_is_refused_and_not_ignored() {
     for (key, value) in [
         ("admin.listen", "unix:/run/certgate/admin.sock"),
         ("directory.snapshot_file", "/var/lib/certgate/snapshot"),
-        ("proxy.dialect", "rfc9440"),
-        ("proxy.dialect", "traefik"),
-        ("proxy.dialect", "caddy"),
-        ("proxy.dialect", "haproxy"),
-        ("proxy.dialect", "apache"),
-        ("revocation.crl", "/etc/certgate/crl.pem"),
-        ("trust.anchors", "/etc/certgate/ca.pem"),
-        ("trust.intermediates", "/etc/certgate/ca.pem"),
-        ("trust.mode", "both"),
-        ("trust.mode", "own"),
     ] {
         refused(&[(key, value)], "not available in this version");
     }
@@ -89,6 +79,12 @@ fn a_dialect_without_a_verify_signal_needs_own_trust_and_a_known_caller() {
     let part = "does not say whether the certificate was verified";
     refused(&[("proxy.dialect", "traefik")], part);
     refused(&[("proxy.dialect", "caddy"), ("trust.mode", "own")], part);
+    let anchors = ("trust.anchors", "/etc/certgate/ca.pem");
+    for dialect in ["traefik", "caddy"] {
+        let own = ("trust.mode", "own");
+        let env = [("proxy.dialect", dialect), own, ("proxy.trusted", "10.0.0.1"), anchors];
+        load(&env).expect("own trust and a known caller");
+    }
     refused(&[("proxy.dialect", "caddy"), ("proxy.trusted", "10.0.0.1")], part);
     let nobody = ("proxy.trusted", "[]");
     refused(&[("proxy.dialect", "caddy"), ("trust.mode", "own"), nobody], part);
@@ -96,6 +92,47 @@ fn a_dialect_without_a_verify_signal_needs_own_trust_and_a_known_caller() {
         &[("proxy.dialect", "caddy"), ("proxy.headers.verify", "X-Verified")],
         "no sign of verification to rename",
     );
+}
+
+#[test]
+fn own_verification_needs_anchors_and_to_know_who_asks() {
+    let anchors = ("trust.anchors", "/etc/certgate/ca.pem");
+    let trusted = ("proxy.trusted", "127.0.0.1");
+    for mode in ["both", "own"] {
+        refused(&[("trust.mode", mode), trusted], "trust.anchors is empty");
+    }
+    refused(&[("trust.mode", "own"), anchors], "set proxy.trusted or proxy.secret_file");
+    load(&[("trust.mode", "both"), anchors]).expect("the proxy vouches for possession");
+    load(&[("trust.mode", "own"), anchors, trusted]).expect("own");
+    load(&[("trust.anchors", "/etc/certgate/ca.pem")]).expect("for CRLs alone");
+}
+
+#[test]
+fn a_dialect_brings_its_header_names() {
+    let text = |name: &Option<HeaderName>| name.as_ref().map(|name| name.as_str().to_owned());
+    let some = |name: &str| Some(name.to_owned());
+    for (dialect, verify, used, certificate, chain) in [
+        ("nginx", "x-ssl-client-verify", None, "x-ssl-client-cert", None),
+        ("apache", "x-ssl-client-verify", None, "x-ssl-client-cert", None),
+        ("haproxy", "x-ssl-client-verify", some("x-ssl-client-used"), "x-ssl-client-der", None),
+        ("rfc9440", "x-ssl-client-verify", None, "client-cert", some("client-cert-chain")),
+    ] {
+        let loaded = load(&[("proxy.dialect", dialect)]).expect("load");
+        let headers = &loaded.config.proxy.headers;
+        assert_eq!(loaded.warnings, [], "{dialect}");
+        assert_eq!(loaded.config.identity.source, Source::Certificate, "{dialect}");
+        assert_eq!(text(&headers.verify), some(verify), "{dialect}");
+        assert_eq!(text(&headers.used), used, "{dialect}");
+        assert_eq!(text(&headers.certificate), some(certificate), "{dialect}");
+        assert_eq!(text(&headers.chain), chain, "{dialect}");
+    }
+    let haproxy = ("proxy.dialect", "haproxy");
+    refused(&[haproxy, ("proxy.headers.serial", "X-SSL-Client-Used")], "is also the name in");
+    let rfc9440 = ("proxy.dialect", "rfc9440");
+    refused(&[rfc9440, ("proxy.headers.verify", "Client-Cert-Chain")], "is also the name in");
+    for dialect in [haproxy, rfc9440] {
+        refused(&[dialect, ("identity.source", "headers")], "has no serial or DN header");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is decided holds from the next request on: inside an open connection and in a TLS session
 //! that is resumed, where nginx itself goes on saying SUCCESS (THREATS N9).
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -63,6 +64,21 @@ fn a_block_holds_in_open_and_resumed_sessions() {
     world.certgate.run(&["certificate", "block", file, "--reason", "stolen"]);
     world.certgate.wait_for_reason(&world.carol, "blocked");
     held.expect_refused(&world, "blocked");
+}
+
+/// nginx itself has no `ssl_crl` here: with one, it would neither look at a new one without a
+/// reload, nor at resumed sessions after it.
+#[test]
+fn a_revocation_by_crl_holds_in_open_and_resumed_sessions() {
+    let world = World::revocable(&Site::Example);
+    let held = Held::new(&world, &world.carol);
+    let carol = certgate::pki::Certificate::from_pem(world.carol.text.as_bytes()).unwrap();
+    fs::write(world.crls().join(".new"), world.ca.list(2, &[carol.serial.as_bytes()])).unwrap();
+    fs::rename(world.crls().join(".new"), world.crls().join("ca.crl")).unwrap();
+    world.certgate.wait_for_reason(&world.carol, "certificate_revoked");
+    held.expect_refused(&world, "certificate_revoked");
+    let alice = caller(&world.nginx, Some(&world.alice), TlsVersion::Tls13);
+    assert_eq!(alice.connect().unwrap().get("/", &[]).unwrap().status, 200);
 }
 
 #[test]

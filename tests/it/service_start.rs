@@ -224,3 +224,42 @@ fn a_unix_socket_has_its_mode_and_goes_with_the_service() {
     assert_eq!(running.0.wait().unwrap().code(), Some(0));
     assert!(!std::path::Path::new(&path).exists(), "the socket's file is gone");
 }
+
+#[test]
+fn a_denial_is_one_line_with_what_helps_and_nothing_raw() {
+    use std::io::{Read as _, Write as _};
+    let start = Start::new().with("LOG__FORMAT", "json");
+    let address = start.settings.iter().find(|(name, _)| name == "CERTGATE_AUTH__LISTEN").unwrap();
+    let address = address.1.clone();
+    let notify = UnixDatagram::bind(start.path("notify")).unwrap();
+    notify.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut command = start.command(&["serve"]);
+    command.env("NOTIFY_SOCKET", start.path("notify")).stderr(Stdio::piped());
+    let mut running = Running(command.spawn().unwrap());
+    notify.recv(&mut [0; 64]).unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream
+        .write_all(
+            b"GET /auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-ID: abc-123\r\n\
+              X-Real-IP: 192.0.2.7\r\nX-Original-Host: app.example.com\r\n\
+              X-SSL-Client-Verify: SUCCESS\r\nX-SSL-Client-Verify: SUCCESS\r\n\r\n",
+        )
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.to_lowercase().contains("x-auth-reason: malformed_header"), "{answer}");
+    running.terminate();
+    let mut log = String::new();
+    running.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    let denials: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|event| event["message"] == "denied")
+        .collect();
+    assert_eq!(denials.len(), 1, "{log}");
+    let denial = &denials[0];
+    assert_eq!(denial["decision.reason"], "malformed_header");
+    assert_eq!(denial["request.id"], "abc-123");
+    assert_eq!(denial["client.address"], "192.0.2.7");
+    assert_eq!(denial["request.host"], "app.example.com");
+}

@@ -122,6 +122,11 @@ impl Workshop {
         }
     }
 
+    /// The id of a process that was started here.
+    pub fn process_id(&self, name: &str) -> Option<u32> {
+        self.crew().children.iter().find(|(other, _)| *other == name).map(|(_, child)| child.id())
+    }
+
     /// Ends one process and forgets it.
     pub fn stop(&self, name: &str) {
         let mut crew = self.crew();

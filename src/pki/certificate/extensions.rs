@@ -21,6 +21,8 @@ pub(super) struct Extensions {
     pub(super) authority_key_id: Option<Vec<u8>>,
     pub(super) subject_key_id: Option<Vec<u8>>,
     pub(super) is_ca: bool,
+    pub(super) path_length: Option<u32>,
+    pub(super) name_constraints: Option<Box<[u8]>>,
     pub(super) key_usage: Option<u16>,
     pub(super) usage: ExtendedKeyUsage,
     pub(super) policies: Vec<String>,
@@ -56,6 +58,8 @@ impl Extensions {
             authority_key_id: None,
             subject_key_id: None,
             is_ca: false,
+            path_length: None,
+            name_constraints: None,
             key_usage: None,
             usage: ExtendedKeyUsage::Absent,
             policies: Vec::new(),
@@ -72,9 +76,13 @@ impl Extensions {
     fn take(&mut self, RawExtension { oid, value }: RawExtension<'_>) -> Result<(), Problem> {
         match oid {
             AUTHORITY_KEY_IDENTIFIER => self.authority_key_id = authority_key_id(value)?,
-            BASIC_CONSTRAINTS => self.is_ca = is_ca(value)?,
+            BASIC_CONSTRAINTS => (self.is_ca, self.path_length) = basic_constraints(value)?,
             CERTIFICATE_POLICIES => self.policies = policies(value)?,
             EXTENDED_KEY_USAGE => self.usage = extended_key_usage(value)?,
+            NAME_CONSTRAINTS => {
+                checked(value, der::SEQUENCE)?;
+                self.name_constraints = Some(value.into());
+            }
             KEY_USAGE => self.key_usage = Some(key_usage(value)?),
             SUBJECT_ALT_NAME => self.san = subject_alt_names(value)?,
             SUBJECT_KEY_IDENTIFIER => {
@@ -124,12 +132,17 @@ fn authority_key_id(value: &[u8]) -> Result<Option<Vec<u8>>, Problem> {
 }
 
 /// 4.2.1.9.
-fn is_ca(value: &[u8]) -> Result<bool, Problem> {
+fn basic_constraints(value: &[u8]) -> Result<(bool, Option<u32>), Problem> {
     let mut fields = checked(value, der::SEQUENCE)?.reader();
     let is_ca = fields.optional(der::BOOLEAN)?.is_some_and(|value| value.content != [0]);
-    fields.optional(der::INTEGER)?;
+    let length = fields.optional(der::INTEGER)?.map(|length| match length.content {
+        [0x80..=0xff, ..] => Err(Problem::Syntax),
+        // A longer one than any chain is no limit.
+        octets if octets.len() > size_of::<u32>() => Ok(u32::MAX),
+        octets => Ok(octets.iter().fold(0, |sum, octet| sum << 8 | u32::from(*octet))),
+    });
     fields.finish()?;
-    Ok(is_ca)
+    Ok((is_ca, length.transpose()?))
 }
 
 /// 4.2.1.4: the identifiers; qualifiers are for people.
@@ -223,6 +236,7 @@ const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 14];
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
+const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
 const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 32];
 const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 35];
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];

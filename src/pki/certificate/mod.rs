@@ -13,8 +13,8 @@ use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
 
 use self::extensions::{Extensions, RawExtension};
 pub use self::pem::PemError;
+pub(super) use self::pem::all as all_pem_blocks;
 use super::der::{self, DerError, Reader, Tlv};
-use super::time::{from_generalized_time, from_utc_time};
 use super::{
     DistinguishedName, DnError, ExtendedKeyUsage, Fingerprint, NameError, SerialNumber,
     SubjectAltNames, UnixTime,
@@ -48,6 +48,10 @@ pub struct Certificate {
     pub subject_key_id: Option<Vec<u8>>,
     /// `cA` of the basic constraints (4.2.1.9).
     pub is_ca: bool,
+    /// How many CAs may follow below this one (4.2.1.9); none means any number.
+    pub path_length: Option<u32>,
+    /// The DER of the name constraints (4.2.1.10).
+    pub name_constraints: Option<Box<[u8]>>,
     /// The bits of the key usage (4.2.1.3): bit 0 of the extension is the lowest one here.
     pub key_usage: Option<u16>,
     /// The extended key usage (4.2.1.12).
@@ -89,11 +93,28 @@ impl Certificate {
             authority_key_id: extensions.authority_key_id,
             subject_key_id: extensions.subject_key_id,
             is_ca: extensions.is_ca,
+            path_length: extensions.path_length,
+            name_constraints: extensions.name_constraints,
             key_usage: extensions.key_usage,
             usage: extensions.usage,
             policies: extensions.policies,
             der: der.into(),
         })
+    }
+
+    /// The DER of the subjectPublicKeyInfo (4.1.2.7).
+    pub fn public_key_info(&self) -> &[u8] {
+        // These bytes have been taken apart before, so that this does not fail.
+        Fields::read(&self.der).map_or(&[], |fields| fields.spki)
+    }
+
+    /// Reads every certificate in a file that an operator names: one in DER, or any number in PEM.
+    /// Blocks of other kinds beside them are passed over; one that does not parse refuses all.
+    pub fn all_from_file_bytes(bytes: &[u8]) -> Result<Vec<Self>, CertificateError> {
+        match pem::all(bytes, CERTIFICATE_LABEL)? {
+            Some(certificates) => certificates.iter().map(|der| Self::from_der(der)).collect(),
+            None => Ok(vec![Self::from_der(bytes)?]),
+        }
     }
 
     /// Reads exactly one `CERTIFICATE` block, RFC 7468: nothing but white space around it,
@@ -196,6 +217,8 @@ pub enum CertificateError {
     Version,
 }
 
+/// What a PEM block of a certificate is called.
+const CERTIFICATE_LABEL: &[u8] = b"CERTIFICATE";
 /// Bytes of DER: real client certificates have 1 to 4 KiB; far above that is an attack.
 pub const MAX_CERTIFICATE_DER_BYTES: usize = 32 * 1024;
 
@@ -283,12 +306,7 @@ fn octets(reader: &mut Reader<'_>) -> Result<(), CertificateError> {
 }
 
 fn time(value: Tlv<'_>) -> Result<UnixTime, CertificateError> {
-    let time = match value.tag {
-        der::UTC_TIME => from_utc_time(value.content),
-        der::GENERALIZED_TIME => from_generalized_time(value.content),
-        _ => None,
-    };
-    time.ok_or(CertificateError::Time)
+    der::time(value).ok_or(CertificateError::Time)
 }
 
 /// A second opinion: the library must read the same bytes to their end, and every extension that

@@ -80,6 +80,23 @@ pub(super) fn from_file(bytes: &[u8]) -> Result<Option<Vec<u8>>, CertificateErro
     }
 }
 
+/// The DER in every block of this label, or `None` if the file is not PEM. Blocks of other labels
+/// are passed over; one that is broken or does not end refuses the whole file, because what a
+/// truncated file still holds is not what was meant.
+pub(in crate::pki) fn all(bytes: &[u8], label: &[u8]) -> Result<Option<Vec<Vec<u8>>>, PemError> {
+    if find(bytes, BEGIN).is_none() {
+        return Ok(None);
+    }
+    let mut found = Vec::new();
+    for block in (Blocks { rest: bytes }) {
+        let block = block?;
+        if block.label == label {
+            found.push(decode_body(block.body)?);
+        }
+    }
+    Ok(Some(found))
+}
+
 fn is_certificate(block: &Result<Block<'_>, PemError>) -> bool {
     block.as_ref().is_ok_and(|block| block.label == CERTIFICATE)
 }
@@ -92,21 +109,25 @@ fn other_label(label: &[u8]) -> PemError {
     PemError::Label { label }
 }
 
-/// Decodes what stands between the lines; white space of any kind may break it.
+/// Decodes a certificate.
 fn decode(body: &[u8]) -> Result<Vec<u8>, CertificateError> {
-    let lines = body.split(u8::is_ascii_whitespace).collect::<Vec<_>>();
-    let digits = lines.concat();
-    if digits.contains(&b':') {
-        return Err(PemError::Headers.into());
-    }
-    if digits.is_empty() {
-        return Err(PemError::Base64.into());
-    }
-    let der = STANDARD.decode(digits).map_err(|_| PemError::Base64)?;
+    let der = decode_body(body)?;
     if der.len() > MAX_CERTIFICATE_DER_BYTES {
         return Err(CertificateError::TooLarge { bytes: der.len() });
     }
     Ok(der)
+}
+
+/// Decodes what stands between the lines; white space of any kind may break it.
+fn decode_body(body: &[u8]) -> Result<Vec<u8>, PemError> {
+    let digits: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    if digits.contains(&b':') {
+        return Err(PemError::Headers);
+    }
+    if digits.is_empty() {
+        return Err(PemError::Base64);
+    }
+    STANDARD.decode(digits).map_err(|_| PemError::Base64)
 }
 
 /// A block, and what stands before it.

@@ -49,6 +49,26 @@ pub enum SlashForm {
     Refuse,
 }
 
+/// A type of attribute, as an operator names it: OpenSSL's short or long name, or a dotted OID.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AttributeType(Oid);
+
+impl AttributeType {
+    /// Reads a word.
+    ///
+    /// # Errors
+    /// A word that is no attribute, or that means two (`uid`).
+    pub fn parse(word: &str) -> Result<Self, DnError> {
+        parse::attribute_type(word, SlashForm::Accept).map(Self)
+    }
+
+    /// Whether it is `commonName`.
+    #[must_use]
+    pub fn is_common_name(&self) -> bool {
+        self.0.as_bytes() == COMMON_NAME
+    }
+}
+
 impl DistinguishedName {
     /// Reads the DER of a Name, with nothing after it.
     ///
@@ -138,6 +158,15 @@ impl DistinguishedName {
         self.of_type(oid.as_bytes()).filter_map(Value::text).collect()
     }
 
+    /// The decoded text of every value of an attribute, in the order of the DER; `None` for one
+    /// that is not text, so that nobody takes the others for all there are.
+    pub fn texts_of<'a>(
+        &'a self,
+        kind: &'a AttributeType,
+    ) -> impl Iterator<Item = Option<String>> + use<'a> {
+        self.of_type(kind.0.as_bytes()).map(Value::text)
+    }
+
     /// The common name, if the whole name has exactly one, and it is text without control
     /// characters and not empty. Otherwise there is none that could be relied on.
     pub fn common_name(&self) -> Option<String> {
@@ -157,7 +186,12 @@ impl DistinguishedName {
         print::exact(&self.rdns)
     }
 
-    fn of_type(&self, oid: &[u8]) -> impl Iterator<Item = &Value> {
+    /// Whether an attribute of this type (content octets) is there, whatever its value.
+    pub(in crate::pki) fn has_attribute(&self, oid: &[u8]) -> bool {
+        self.of_type(oid).next().is_some()
+    }
+
+    fn of_type<'a>(&'a self, oid: &'a [u8]) -> impl Iterator<Item = &'a Value> {
         let attributes = self.rdns.iter().flatten();
         attributes.filter(move |one| one.oid.as_bytes() == oid).map(|one| &one.value)
     }

@@ -186,7 +186,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-fn attribute_type(word: &str, slash: SlashForm) -> Result<Oid, DnError> {
+pub(super) fn attribute_type(word: &str, slash: SlashForm) -> Result<Oid, DnError> {
     let name = || word.chars().take(MAX_QUOTED_CHARACTERS).collect::<String>();
     match lookup(word) {
         Lookup::Exact(_) if slash == SlashForm::Accept && word == "uid" => {

@@ -19,7 +19,8 @@ use crate::store::{CONNECT_LIMIT, LOAD_LIMIT, LOOK_LIMIT, PostgresStore};
 /// Every transaction before `next` had ended and is in the snapshot or never will be. Of those
 /// from `next` on, the changes that were visible are counted: their number only grows, and when
 /// it does, something is new. So a transaction that stays open for long hides nothing and does
-/// not make every look a change.
+/// not make every look a change. What a trim had taken away by then was in the snapshot; a later
+/// one may take away what was not, and lets `trimmed_to` grow.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Position {
     /// System identifier, timeline and recovery state: transactions of another are not ours.
@@ -28,6 +29,8 @@ pub(super) struct Position {
     next: String,
     /// Changes by transactions from `next` on that were visible.
     seen: i64,
+    /// How far the feed was trimmed; it grows with every trim.
+    trimmed_to: String,
 }
 
 /// The primary's heartbeat, as seen on a standby; `None` on a primary.
@@ -51,9 +54,8 @@ pub(super) async fn load(
 ) -> Result<(Position, Option<Beat>), sqlx::Error> {
     let mut transaction =
         connection.begin_with("begin isolation level repeatable read, read only").await?;
-    let row = sqlx::query(LOOK).bind(LAST_XID).fetch_one(&mut *transaction).await?;
-    let position =
-        Position { server: row.try_get(0)?, next: row.try_get(1)?, seen: row.try_get(2)? };
+    let row = sqlx::query(LOOK).bind(LAST_XID).bind(LAST_XID).fetch_one(&mut *transaction).await?;
+    let position = position(&row)?;
     let beat = beat(&row)?;
     read_all!(transaction, each);
     transaction.commit().await?;
@@ -65,14 +67,23 @@ pub(super) async fn look(
     connection: &mut PgConnection,
     cursor: &Position,
 ) -> Result<Seen, sqlx::Error> {
-    let row = sqlx::query(LOOK).bind(&cursor.next).fetch_one(connection).await?;
-    let server: String = row.try_get(0)?;
+    let row =
+        sqlx::query(LOOK).bind(&cursor.next).bind(&cursor.trimmed_to).fetch_one(connection).await?;
+    let next = position(&row)?;
     let since_cursor: i64 = row.try_get(3)?;
     let whole: bool = row.try_get(4)?;
     let beat = beat(&row)?;
-    let same = [server == cursor.server, since_cursor == cursor.seen, whole];
-    let next = Position { server, next: row.try_get(1)?, seen: row.try_get(2)? };
+    let same = [next.server == cursor.server, since_cursor == cursor.seen, whole];
     Ok(Seen { unchanged: (same == [true; 3]).then_some(next), beat })
+}
+
+fn position(row: &sqlx::postgres::PgRow) -> Result<Position, sqlx::Error> {
+    Ok(Position {
+        server: row.try_get(0)?,
+        next: row.try_get(1)?,
+        seen: row.try_get(2)?,
+        trimmed_to: row.try_get(8)?,
+    })
 }
 
 fn beat(row: &sqlx::postgres::PgRow) -> Result<Option<Beat>, sqlx::Error> {
@@ -119,6 +130,9 @@ impl Follower {
         let standby: bool = limited(&url, LOOK_LIMIT, standby).await?;
         if !standby {
             limited(&url, LOOK_LIMIT, listener.listen(CHANNEL)).await?;
+            // A role whose transactions only read by default tends the feed all the same.
+            let writes = sqlx::query(MAY_WRITE).execute(&mut listener);
+            limited(&url, LOOK_LIMIT, writes).await?;
         }
         Ok(Self {
             url,
@@ -225,20 +239,24 @@ impl Follower {
 }
 
 /// Server; where the next look starts; changes from there on; changes from the cursor on; whether
-/// the feed still holds everything from the cursor on; standby; heartbeat and its age.
+/// the feed still holds everything from the cursor on; standby; heartbeat and its age;
+/// how far the feed is trimmed.
 const LOOK: &str = "
     select (select system_identifier from pg_control_system()) || '/'
             || (select timeline_id from pg_control_checkpoint()) || '/' || pg_is_in_recovery(),
         pg_snapshot_xmin(pg_current_snapshot())::text,
         (select count(*) from change where xid >= pg_snapshot_xmin(pg_current_snapshot())),
         (select count(*) from change where xid >= $1::xid8),
-        feed.trimmed_to <= $1::xid8,
+        feed.trimmed_to <= $1::xid8 or feed.trimmed_to = $2::xid8,
         pg_is_in_recovery(),
         (extract(epoch from feed.beat_at) * 1000000)::bigint,
-        extract(epoch from clock_timestamp() - feed.beat_at)::float8
+        extract(epoch from clock_timestamp() - feed.beat_at)::float8,
+        feed.trimmed_to::text
     from feed";
 /// The channel of the triggers' notifications.
 const CHANNEL: &str = "certgate";
+/// Of this connection alone.
+const MAY_WRITE: &str = "set default_transaction_read_only = off";
 /// After every transaction: a load has no cursor, and so nothing to count from it on.
 const LAST_XID: &str = "18446744073709551615";
 /// How often to look without a notification, which can get lost; the only way on a standby.

@@ -7,6 +7,7 @@
 mod block;
 mod group;
 mod mapping;
+mod rule;
 mod user;
 
 use std::future::Future;
@@ -20,6 +21,7 @@ use crate::directory::row::PatternRow;
 pub use self::block::{Block, BlockEdit, NewBlock};
 pub use self::group::Member;
 pub use self::mapping::{Mapping, MappingEdit, NewMapping};
+pub use self::rule::{Rule, RuleEdit, RuleText};
 pub use self::user::{NewUser, User, UserEdit};
 
 /// What to do with a column that may be empty.

@@ -72,12 +72,12 @@ async fn a_command_that_creates_nothing_names_the_missing_file() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_unreadable() {
+async fn a_file_that_is_no_database_is_told_from_an_empty_one() {
     let database = Database::empty(Kind::Sqlite);
     std::fs::write(database.path(), [b'x'; 4096]).unwrap();
     for open in [Open::Existing, Open::Create] {
         let error = Store::open(&database.url(), open).await.unwrap_err();
-        assert!(matches!(error, StoreError::Unreadable { .. }), "{error}");
+        assert!(matches!(error, StoreError::NotADatabase { .. }), "{error}");
     }
     std::fs::write(database.path(), []).unwrap();
     let error = Store::open(&database.url(), Open::Existing).await.unwrap_err();

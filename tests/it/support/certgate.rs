@@ -65,6 +65,13 @@ impl Certgate {
         self.workshop.stop("certgate");
     }
 
+    /// Sends SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        let id = self.workshop.process_id("certgate").unwrap();
+        let id = nix::unistd::Pid::from_raw(i32::try_from(id).unwrap());
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGHUP).unwrap();
+    }
+
     /// Runs a command against this database; it has to succeed.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let mut command = programs::certgate(&program(), &self.config());
@@ -108,6 +115,17 @@ impl Certgate {
         // A listener that resets the connection after its answer has answered all the same.
         let _ = stream.read_to_end(&mut answer);
         String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// What the ops listener says under this path.
+    pub(crate) fn ask_ops(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.ops).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// The auth listener.

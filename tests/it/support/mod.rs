@@ -5,5 +5,7 @@ pub(crate) mod database;
 pub(crate) mod fastcgi;
 pub(crate) mod nginx;
 pub(crate) mod pki;
+pub(crate) mod proxies;
+pub(crate) mod shells;
 pub(crate) mod tls;
 pub(crate) mod world;

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+    DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, RevocationReason, RevokedCertParams, SanType, SerialNumber,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -56,6 +57,25 @@ impl Issuer {
     /// A certificate for a client, valid since yesterday and for a year.
     pub(crate) fn client(&self, name: &str) -> Issued {
         self.issue(name, Leaf::client(name))
+    }
+
+    /// A CRL of this issuer with this number, good for a day, as DER.
+    pub(crate) fn list(&self, number: u64, revoked: &[&[u8]]) -> Vec<u8> {
+        let entry = |serial: &&[u8]| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(serial),
+            revocation_time: OffsetDateTime::now_utc() - Duration::HOUR,
+            reason_code: Some(RevocationReason::KeyCompromise),
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: OffsetDateTime::now_utc() - Duration::HOUR,
+            next_update: OffsetDateTime::now_utc() + Duration::DAY,
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().der().to_vec()
     }
 
     fn write(

@@ -1,6 +1,9 @@
 //! What most tests with nginx start from: certgate with alice (ops, staff) and carol (guests) in
 //! its database, nginx in front of it, and certificates for all of the people.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use super::certgate::Certgate;
 use super::database::Database;
 use super::nginx::{Nginx, Site};
@@ -24,7 +27,7 @@ pub(crate) struct World {
     pub(crate) mallory: Issued,
     /// The issuer that nginx knows.
     pub(crate) ca: Issuer,
-    _folder: Workshop,
+    folder: Workshop,
 }
 
 impl World {
@@ -35,18 +38,34 @@ impl World {
 
     /// A world whose users are in this database.
     pub(crate) fn on(database: &Database, site: &Site) -> Self {
-        Self::around(Certgate::start_on(database), site, |_| {})
+        Self::around(|_, _| Certgate::start_on(database), site, |_| {})
     }
 
     /// A world whose nginx files are edited before they are read.
-    pub(crate) fn changed(site: &Site, change: impl Fn(&std::path::Path)) -> Self {
-        Self::around(Certgate::start(), site, change)
+    pub(crate) fn changed(site: &Site, change: impl Fn(&Path)) -> Self {
+        Self::around(|_, _| Certgate::start(), site, change)
     }
 
-    fn around(certgate: Certgate, site: &Site, change: impl Fn(&std::path::Path)) -> Self {
+    /// A world that checks the CRLs in [`World::crls`]; the CA's first one revokes nobody.
+    pub(crate) fn revocable(site: &Site) -> Self {
+        let start = |crls: &Path, ca: &Issuer| {
+            fs::create_dir(crls).unwrap();
+            fs::copy(&ca.pem, crls.join("ca.pem")).unwrap();
+            fs::write(crls.join("ca.crl"), ca.list(1, &[])).unwrap();
+            Certgate::start_with(&format!("revocation.crl = [\"{}\"]\n", crls.display()))
+        };
+        Self::around(start, site, |_| {})
+    }
+
+    fn around(
+        start: impl FnOnce(&Path, &Issuer) -> Certgate,
+        site: &Site,
+        change: impl Fn(&Path),
+    ) -> Self {
         let folder = Workshop::open("certgate-people").unwrap();
         let ca = Issuer::root(&folder.folder().join("ca"), "Example CA");
         let foreign = Issuer::root(&folder.folder().join("foreign"), "Foreign CA");
+        let certgate = start(&folder.folder().join("crls"), &ca);
         let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| ca.client(name));
         let mallory = foreign.client("mallory");
         let named = ["--name", "Alice Dupont", "--email", "alice@example.com"];
@@ -54,10 +73,15 @@ impl World {
         certgate.run(&[&["user", "add", "alice"][..], &named, &groups].concat());
         certgate.run(&["user", "add", "carol", "--group", "guests"]);
         let nginx = Nginx::start_changed(site, certgate.auth(), &ca, change);
-        let world = Self { nginx, certgate, alice, bob, carol, mallory, ca, _folder: folder };
+        let world = Self { nginx, certgate, alice, bob, carol, mallory, ca, folder };
         world.map("alice", &world.alice);
         world.map("carol", &world.carol);
         world
+    }
+
+    /// The folder of CRLs of a revocable world.
+    pub(crate) fn crls(&self) -> PathBuf {
+        self.folder.folder().join("crls")
     }
 
     /// Maps a certificate to a user and waits until certgate knows.
