@@ -74,16 +74,16 @@ Example:
 pub(super) struct Add {
     #[command(flatten)]
     pattern: PatternArgs,
-    #[command(flatten, next_help_heading = "Options")]
+    #[command(flatten, next_help_heading = "The block itself")]
     window: WindowArgs,
     /// Why
-    #[arg(long, value_parser = values::text, help_heading = "Options")]
+    #[arg(long, value_parser = values::text, help_heading = "The block itself")]
     reason: Option<String>,
     /// A remark
-    #[arg(long, value_parser = values::text, help_heading = "Options")]
+    #[arg(long, value_parser = values::text, help_heading = "The block itself")]
     note: Option<String>,
     /// Add it although it cannot match as certgate is configured
-    #[arg(long, help_heading = "Options")]
+    #[arg(long, help_heading = "The block itself")]
     anyway: bool,
 }
 

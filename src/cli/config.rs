@@ -28,14 +28,29 @@ pub struct ConfigArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Say whether the configuration can be used, with every problem in it
+    #[command(after_help = "\
+Exit code 0: it can; 2: it cannot.
+
+Examples:
+  certgate config check
+  certgate --config ./certgate.toml config check --json")]
     Check,
     /// Print a commented example with every key
+    #[command(after_help = "\
+Example:
+  certgate config example > certgate.toml")]
     Example {
         /// Print the table of keys as Markdown instead
         #[arg(long)]
         markdown: bool,
     },
     /// Print every key with what holds and where it comes from
+    #[command(after_help = "\
+Passwords and secrets are not shown.
+
+Examples:
+  certgate config show
+  certgate config show --json")]
     Show,
 }
 

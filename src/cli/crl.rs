@@ -22,6 +22,10 @@ pub(super) enum CrlCommand {
     /// Say whether CRLs can be used: exit code 0 if all can, 1 if not
     Check(Check),
     /// Every CRL in force
+    #[command(after_help = "\
+Examples:
+  certgate crl list
+  certgate crl list --json")]
     List,
 }
 

@@ -98,13 +98,13 @@ pub(super) struct Add {
     username: String,
     #[command(flatten)]
     pattern: PatternArgs,
-    #[command(flatten, next_help_heading = "Options")]
+    #[command(flatten, next_help_heading = "The mapping itself")]
     window: WindowArgs,
     /// A remark
-    #[arg(long, value_parser = values::text, help_heading = "Options")]
+    #[arg(long, value_parser = values::text, help_heading = "The mapping itself")]
     note: Option<String>,
     /// Add it although it cannot match as certgate is configured
-    #[arg(long, help_heading = "Options")]
+    #[arg(long, help_heading = "The mapping itself")]
     anyway: bool,
 }
 

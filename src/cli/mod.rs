@@ -48,15 +48,18 @@ const ERROR: u8 = 2;
 #[command(name = "certgate", version, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Cli {
     /// The configuration file [default: $CERTGATE_CONFIG, else /etc/certgate/certgate.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     config: Option<PathBuf>,
     /// Answer as JSON, for programs
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
     /// What to do.
     #[command(subcommand)]
     command: Command,
 }
+
+/// The heading of the options that every command has.
+const EVERYWHERE: &str = "Options of every command";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -81,25 +84,69 @@ Examples:
   CERTGATE_DATABASE__URL=postgres://certgate@db.example.com/certgate certgate migrate")]
     Migrate,
     /// People and machines
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  certgate user add alice --name \"Alice Dupont\" --group ops
+  certgate user show alice
+  certgate user disable alice"
+    )]
     User(user::UserCommand),
     /// Who is in which group
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  certgate group add ops alice bob
+  certgate group show ops"
+    )]
     Group(group::GroupCommand),
     /// Which certificates belong to a user
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  certgate mapping add alice --cert alice.pem
+  certgate mapping list --user alice
+  certgate mapping revoke 7 --reason stolen"
+    )]
     Mapping(mapping::MappingCommand),
     /// Which certificates are kept out
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  certgate block add --cert laptop.pem --reason stolen
+  certgate block list"
+    )]
     Block(block::BlockCommand),
     /// Users by what their certificates say
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  certgate rule list
+  certgate rule test --cert alice.pem"
+    )]
     Rule(rule::RuleCommand),
     /// One certificate, from its file
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  certgate certificate show alice.pem
+  certgate certificate block laptop.pem --reason stolen"
+    )]
     Certificate(certificate::CertificateCommand),
     /// Which revocation lists are in force, and whether they can be used
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  certgate crl check
+  certgate crl list"
+    )]
     Crl(crl::CrlCommand),
     /// Say who a certificate is, and why
     Explain(explain::Explain),

@@ -38,7 +38,7 @@ pub(super) struct PatternArgs {
     /// A certificate, PEM or DER, to take the values from
     #[arg(long, value_name = "FILE")]
     pub(super) cert: Option<PathBuf>,
-    /// What of --cert counts
+    /// What of --cert counts [default: sha256]
     #[arg(long, value_enum, requires = "cert", value_name = "WHAT")]
     pub(super) by: Option<By>,
     /// SHA-256 of the certificate, 64 hex digits

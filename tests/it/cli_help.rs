@@ -53,15 +53,14 @@ fn the_help_of_every_command_reads_as_recorded() {
 }
 
 #[test]
-fn every_command_that_does_something_has_an_example_and_fits_the_screen() {
+fn every_help_has_an_example_of_its_command_and_fits_the_screen() {
     let mut found = Vec::new();
     all(&[], &mut found);
+    assert!(found.len() > 50, "{}", found.len());
     for (command, help) in found {
-        if commands(&help).is_empty() {
-            let example = format!("  certgate {command}");
-            let shown = help.contains("Example") && help.contains(&example);
-            assert!(shown || help.contains("Examples:"), "{command} has no example:\n{help}");
-        }
+        let examples = help.lines().skip_while(|line| !line.starts_with("Example"));
+        let shown = examples.skip(1).any(|line| line.contains(&command));
+        assert!(shown, "{command} has no example:\n{help}");
         for line in help.lines() {
             assert!(line.chars().count() <= 100, "{command}: {line}");
         }

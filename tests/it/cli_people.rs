@@ -146,8 +146,8 @@ fn a_user_can_be_added_disabled_and_with_a_window() {
     let desk = Desk::new();
     desk.run(&["user", "add", "alice", "--disabled"]);
     desk.run(&["user", "add", "bob", "--valid-until", "2020-01-01"]);
-    desk.run(&["user", "add", "carol", "--valid-from", "9000-01-01 12:00"]);
-    desk.run(&["user", "add", "dave", "--valid-from", "2020-01-01T12:00:00+02:00"]);
+    desk.run(&["user", "add", "carol", "--valid-from", "9000-01-01"]);
+    desk.run(&["user", "add", "mallory", "--valid-from", "2020-01-01T12:00:00+02:00"]);
     let list = desk.run(&["user", "list"]);
     let states: Vec<_> = list.lines().map(|line| line.trim_end()).collect();
     assert_eq!(
@@ -157,10 +157,10 @@ fn a_user_can_be_added_disabled_and_with_a_window() {
             "alice     disabled",
             "bob       expired",
             "carol     not yet",
-            "dave      enabled"
+            "mallory   enabled"
         ]
     );
-    assert_eq!(desk.json(&["user", "show", "dave"])["valid_from"], "2020-01-01T10:00:00Z");
+    assert_eq!(desk.json(&["user", "show", "mallory"])["valid_from"], "2020-01-01T10:00:00Z");
 }
 
 #[test]
