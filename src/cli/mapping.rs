@@ -225,13 +225,6 @@ fn check_useful(kind: Kind, chosen: &Chosen, desk: &Desk<'_>) -> anyhow::Result<
          stronger kind, or say --anyway",
         kind = kind.name()
     );
-    let invisible = chosen.invisible(desk.config);
-    anyhow::ensure!(
-        invisible.is_empty(),
-        "this mapping could not match: identity.source is \"headers\", and the proxy's headers \
-         do not show {}; choose --by issuer-serial, issuer-subject or subject, or say --anyway",
-        invisible.join(", ")
-    );
     let is_ca = chosen.certificate.as_ref().is_some_and(|certificate| certificate.is_ca);
     anyhow::ensure!(
         !is_ca,
@@ -243,6 +236,14 @@ fn check_useful(kind: Kind, chosen: &Chosen, desk: &Desk<'_>) -> anyhow::Result<
 
 fn remarks(kind: Kind, by: By, chosen: &Chosen, desk: &Desk<'_>) -> Vec<String> {
     let mut remarks = Vec::new();
+    let invisible = chosen.invisible(desk.config);
+    if !invisible.is_empty() {
+        remarks.push(format!(
+            "It cannot match: identity.source is \"headers\", and the proxy's headers do not \
+             show {}; choose --by issuer-serial, issuer-subject or subject.",
+            invisible.join(", ")
+        ));
+    }
     if let Some(certificate) = &chosen.certificate {
         if certificate.not_after.as_seconds() < desk.now.as_seconds() {
             remarks.push(format!("This certificate expired at {}.", certificate.not_after));

@@ -76,7 +76,8 @@ enum Command {
     Demo(demo::Demo),
     /// Bring the database's schema up to date, creating what is not there
     #[command(after_help = "\
-Example:
+Examples:
+  certgate migrate
   CERTGATE_DATABASE__URL=postgres://certgate@db.example.com/certgate certgate migrate")]
     Migrate,
     /// People and machines
@@ -103,8 +104,19 @@ Example:
     /// Say who a certificate is, and why
     Explain(explain::Explain),
     /// Check or show the configuration
+    #[command(after_help = "\
+Examples:
+  certgate config check
+  certgate --config ./certgate.toml config show
+  certgate config example > certgate.toml")]
     Config(config::ConfigArgs),
     /// Ask the running server whether it can decide
+    #[command(after_help = "\
+Exit code 0: yes; 1: no; 2: nobody could be asked.
+
+Examples:
+  certgate healthcheck           can it decide (/readyz)
+  certgate healthcheck --live    does it run (/healthz)")]
     Healthcheck(healthcheck::HealthcheckArgs),
 }
 

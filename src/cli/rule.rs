@@ -34,30 +34,51 @@ Examples:
       --conditions '{\"all\":[{\"san_dns\":{\"pattern\":\"[a-z0-9-]+\\\\.m\\\\.example\\\\.com\"}}]}'")]
     Add(Box<Add>),
     /// Show one rule
+    #[command(after_help = "\
+Example:
+  certgate rule show 10")]
     Show {
         /// Its priority
         priority: i64,
     },
     /// List the rules in the order in which they are asked
+    #[command(after_help = "\
+Example:
+  certgate rule list")]
     List,
     /// Change a rule; its issuer never changes
+    #[command(after_help = "\
+Example:
+  certgate rule edit 10 --move-to 5 --users provision")]
     Edit(Box<Change>),
     /// Let it count again
+    #[command(after_help = "\
+Example:
+  certgate rule enable 10")]
     Enable {
         /// Its priority
         priority: i64,
     },
     /// Let it not count for now
+    #[command(after_help = "\
+Example:
+  certgate rule disable 10")]
     Disable {
         /// Its priority
         priority: i64,
     },
     /// Remove it for good; users whom it has added stay
+    #[command(after_help = "\
+Example:
+  certgate rule remove 10")]
     Remove {
         /// Its priority
         priority: i64,
     },
     /// Say what every rule makes of a certificate; mappings and blocks are left aside
+    #[command(after_help = "\
+Example:
+  certgate rule test --cert alice.pem")]
     Test {
         /// The certificate, PEM or DER
         #[arg(long, value_name = "FILE")]
@@ -95,12 +116,12 @@ pub(super) struct Add {
     #[arg(long, value_enum, default_value_t)]
     users: Users,
     /// What people call it
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     name: Option<String>,
     #[command(flatten)]
     window: WindowArgs,
     /// A remark
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     note: Option<String>,
 }
 
@@ -134,15 +155,15 @@ pub(super) struct Change {
     #[arg(long, value_enum)]
     users: Option<Users>,
     /// What people call it
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     name: Option<String>,
     #[command(flatten)]
     window: WindowArgs,
     /// A remark
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     note: Option<String>,
     /// Make a value empty (repeat for more)
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "FIELD")]
     clear: Vec<Field>,
 }
 

@@ -10,6 +10,11 @@
 
 mod auth_endpoint;
 mod cli_certificate;
+mod cli_desk;
+mod cli_help;
+mod cli_mapping;
+mod cli_people;
+mod cli_start;
 mod config_checks;
 mod config_cli;
 mod config_listeners;
