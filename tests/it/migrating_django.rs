@@ -172,8 +172,7 @@ fn the_old_locations_send_what_the_dialects_read() {
         ("ssl", &[("X-SSL-Authenticated", "SUCCESS"), ("X-SSL-User-DN", DN)]),
         ("x509", &[("SSL-Client-Verify", "SUCCESS"), ("SSL-Client-Serial", "0A1B")]),
     ] {
-        let pages =
-            Pages { server: block(&format!("{package}.old.nginx")), ..Pages::default() };
+        let pages = Pages { server: block(&format!("{package}.old.nginx")), ..Pages::default() };
         let scene = Scene::start(None, "", &ca, &pages);
         let text = get(&scene.nginx, Some(&alice), "/", &[]).text();
         for (name, value) in headers {

@@ -54,8 +54,7 @@ fn every_block_of_the_migrating_page_has_a_name_and_is_run() {
         let (head, _) = name.split_once('.').unwrap();
         // The three packages share their tests: the names are put together there.
         let shared = name.replacen(head, "{package}", 1);
-        let is_run =
-            SOURCES.iter().any(|text| text.contains(&quoted) || text.contains(&shared));
+        let is_run = SOURCES.iter().any(|text| text.contains(&quoted) || text.contains(&shared));
         assert!(is_run, "nothing runs {name}");
     }
 }
