@@ -4,12 +4,8 @@ use certgate::directory::{Directory, Found, Kind, Kinds, Rows, Settings};
 use certgate::pki::{Certificate, Identity, UnixTime};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 
-use self::forge::{C, CN, Forge, O, UTF8, attribute, name, rdn};
+use super::pki_nginx_dn::forge::{C, CN, Forge, O, UTF8, attribute, common_name, name, rdn};
 use super::support::shells::{Database, on_both};
-
-#[path = "../../src/pki/forge.rs"]
-#[allow(dead_code, reason = "the unit tests of the room use the rest")]
-mod forge;
 
 on_both! {
     every_spelling_of_a_serial_finds_the_same_row,
@@ -121,14 +117,13 @@ async fn every_spelling_of_a_name_finds_the_same_row(database: &Database) {
 /// A row for each of them finds those that share what the row names, and nobody else.
 async fn certificates_that_share_all_but_one_thing_are_told_apart(database: &Database) {
     let keys = [(); 2].map(|()| KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap());
-    let text = |name: &str| forge::common_name(name);
     let certificates: Vec<Certificate> = (0..16)
         .map(|number: usize| {
             let bit = |at: usize| number >> at & 1;
             certificate(&Axes {
-                issuer: text(["Example CA", "Other CA"][bit(0)]),
+                issuer: common_name(["Example CA", "Other CA"][bit(0)]),
                 serial: [SERIAL, &[0x01]][bit(1)].to_vec(),
-                subject: text(["alice", "bob"][bit(2)]),
+                subject: common_name(["alice", "bob"][bit(2)]),
                 key: KeyPair::from_pem(&keys[bit(3)].serialize_pem()).unwrap(),
             })
         })
@@ -189,7 +184,7 @@ struct Axes {
 impl Default for Axes {
     fn default() -> Self {
         let key = KeyPair::generate().unwrap();
-        let issuer = forge::common_name("Example CA");
+        let issuer = common_name("Example CA");
         Self { issuer, serial: SERIAL.to_vec(), subject: subject(), key }
     }
 }

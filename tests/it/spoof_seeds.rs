@@ -7,18 +7,14 @@ use std::fs;
 use certgate::cli::demo::application::seen;
 use certgate::cli::demo::workshop::Workshop;
 
-use self::forge::{
+use super::migrating_page::{Pages, Scene, block};
+use super::pki_nginx_dn::forge::{
     BMP, C, CN, EMAIL, Forge, IA5, O, OU, PRINTABLE, SURNAME, T61, UID, UNIVERSAL, UTF8, attribute,
     name, rdn, tlv,
 };
-use super::migrating_page::{Pages, Scene, block};
 use crate::support::database::{Database, Kind};
 use crate::support::pki::{Issued, Issuer};
 use crate::support::tls::{TlsVersion, caller};
-
-#[path = "../../src/pki/forge.rs"]
-#[allow(dead_code, reason = "the unit tests of the room use the rest")]
-mod forge;
 
 /// alice and the holder of card 42, by every column that a name can match.
 const PEOPLE: &str = "
