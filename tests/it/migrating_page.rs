@@ -11,8 +11,10 @@ use crate::support::pki::{Issued, Issuer};
 use crate::support::tls::{Answer, get};
 
 /// The page itself.
-pub(crate) const PAGE: &str =
-    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/migrating.md"));
+fn page() -> String {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    fs::read_to_string(project.join("docs/migrating.md")).unwrap()
+}
 
 /// The sources whose quoted names are the blocks that run.
 const SOURCES: [&str; 3] = [
@@ -24,7 +26,8 @@ const SOURCES: [&str; 3] = [
 /// The one fenced block after the comment `<!-- name -->`.
 pub(crate) fn block(name: &str) -> String {
     let marker = format!("<!-- {name} -->\n```");
-    let mut found = PAGE.split(&marker).skip(1);
+    let page = page();
+    let mut found = page.split(&marker).skip(1);
     let rest = found.next().unwrap_or_else(|| panic!("the page has no block {name}"));
     assert!(found.next().is_none(), "the page has {name} twice");
     let (_, body) = rest.split_once('\n').unwrap();
@@ -34,7 +37,8 @@ pub(crate) fn block(name: &str) -> String {
 #[test]
 fn every_block_of_the_migrating_page_has_a_name_and_is_run() {
     let mut names = BTreeSet::new();
-    let lines: Vec<_> = PAGE.lines().collect();
+    let page = page();
+    let lines: Vec<_> = page.lines().collect();
     for (at, line) in lines.iter().enumerate() {
         let Some(language) = line.strip_prefix("```").filter(|language| !language.is_empty())
         else {
@@ -60,9 +64,22 @@ fn every_block_of_the_migrating_page_has_a_name_and_is_run() {
 }
 
 #[test]
+fn every_path_that_the_migrating_page_names_is_there() {
+    let page = page();
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let words = page.split(['`', ' ', '\n', '(', ')', ',', ';']);
+    let ours = ["nginx/", "docs/", "tests/", "deploy/"];
+    let paths = words.filter(|word| ours.iter().any(|folder| word.starts_with(folder)));
+    for path in paths.filter(|path| !path.contains('*')) {
+        assert!(project.join(path).exists(), "the page names {path}");
+    }
+}
+
+#[test]
 fn the_header_that_the_middleware_reads_is_the_one_that_nginx_sends() {
     let snippet = include_str!("../../nginx/snippets/certgate-identity-fastcgi.conf");
-    let line = PAGE.lines().find(|line| line.trim_start().starts_with("header = ")).unwrap();
+    let page = page();
+    let line = page.lines().find(|line| line.trim_start().starts_with("header = ")).unwrap();
     let name = line.split('"').nth(1).unwrap();
     assert!(snippet.contains(&format!("fastcgi_param {name}   $certgate_user ")), "{name}");
 }

@@ -159,8 +159,9 @@ fn assert_no_groups(case: &Case) {
 /// The readable page, with the line by which a browser asks.
 fn assert_asks_for_a_password(case: &Case) {
     let answer = get(&case.scene.nginx, None, "/", &[]);
-    let asks = answer.header("WWW-Authenticate").unwrap_or_default().starts_with("Basic realm=");
-    assert!(asks, "{answer:?}");
+    let line = answer.header("WWW-Authenticate").unwrap_or_default();
+    let realm = line.strip_prefix("Basic realm=\"").and_then(|rest| rest.strip_suffix('"'));
+    assert!(realm.is_some_and(|realm| realm.contains("password")), "{answer:?}");
     assert!(answer.text().contains("Access denied"), "{}", answer.text());
     let answer = get(&case.scene.nginx, Some(&case.alice), "/", &[]);
     assert_eq!((answer.status, answer.header("WWW-Authenticate")), (200, None));

@@ -22,7 +22,7 @@ use self::forge::Forge;
 mod corpus;
 #[path = "../../src/pki/forge.rs"]
 #[allow(dead_code, reason = "the unit tests of the room use the rest")]
-mod forge;
+pub(crate) mod forge;
 
 #[test]
 fn every_hostile_subject_prints_as_nginx_prints_it() {

@@ -54,6 +54,16 @@ impl Issuer {
         issued
     }
 
+    /// The key that signs, for a test that forges what this issuer would not issue.
+    pub(crate) fn key(&self) -> &KeyPair {
+        self.issuer.key()
+    }
+
+    /// Where this issuer writes its files.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// A certificate for a client, valid since yesterday and for a year.
     pub(crate) fn client(&self, name: &str) -> Issued {
         self.issue(name, Leaf::client(name))
