@@ -174,8 +174,8 @@ pub static KEYS: &[Key] = &[
         "proxy.legacy_dn",
         Shape::Boolean,
         "false",
-        "Accept the slash form of a DN header where it is unambiguous; safe only where the proxy's \
-         OpenSSL is 3.0 or newer",
+        "Accept the slash form of a DN header where it is unambiguous; needs OpenSSL 3.0 or newer at \
+         the proxy, and CAs that never put a BMPString into a name: its bytes look like other letters",
     ),
     key(
         "proxy.trusted",

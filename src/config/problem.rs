@@ -146,8 +146,9 @@ impl fmt::Display for Warning {
                 unchecked.join(", ")
             ),
             Self::LegacyDn => f.write_str(
-                "proxy.legacy_dn is on: safe only where the proxy's OpenSSL is 3.0 or newer, \
-                 older ones do not escape a slash in a name",
+                "proxy.legacy_dn is on: OpenSSL before 3.0 does not escape a slash in a name, and no \
+                 version marks a BMPString, whose bytes can spell somebody else's name; safe only \
+                 with a newer one and with CAs that never issue such names",
             ),
             Self::NotASetting { name, meant } => {
                 write!(f, "{name} sets nothing: did you mean {meant}?")
