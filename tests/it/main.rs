@@ -20,6 +20,7 @@ mod dialect_behind;
 mod dialect_caddy;
 mod dialect_refusal;
 mod documents;
+mod fuzz_regressions;
 mod nginx_databases;
 mod nginx_demo;
 mod nginx_files;
