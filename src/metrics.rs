@@ -320,6 +320,10 @@ mod tests {
         # TYPE certgate_crl_unusable_files gauge
         # HELP certgate_directory_mappings Mappings in memory.
         # TYPE certgate_directory_mappings gauge
+        # HELP certgate_provision_dropped People whom a rule would have added, had the queue not been full.
+        # TYPE certgate_provision_dropped counter
+        # HELP certgate_directory_rules Rules in memory.
+        # TYPE certgate_directory_rules gauge
         # HELP certgate_directory_unusable_rows Rows that could not be read and do not count, by relation.
         # TYPE certgate_directory_unusable_rows gauge
         # HELP certgate_directory_users Users in memory.

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
 
-use super::mapping::{pattern_columns, pattern_line};
-use super::output::{Printer, Table};
-use super::pattern::PatternArgs;
-use super::window::{WindowArgs, edit};
-use crate::store::{Block, BlockEdit, NewBlock, Store};
+use super::desk::Desk;
+use super::output::{Fields, Printer, Table};
+use super::pattern::{self, Chosen, PatternArgs};
+use super::values;
+use super::window::{WindowArgs, edit, state};
+use crate::store::{Block, BlockEdit, NewBlock};
 
 /// What `certgate block` does.
 #[derive(Clone, Debug, Subcommand)]
@@ -24,25 +24,45 @@ Examples:
   certgate block add --issuer old-ca.pem --valid-from 2027-01-31")]
     Add(Box<Add>),
     /// Show one block
+    #[command(after_help = "\
+Example:
+  certgate block show 3")]
     Show {
         /// Its id
         id: i64,
     },
     /// List all blocks
+    #[command(after_help = "\
+Examples:
+  certgate block list
+  certgate block list --json")]
     List,
     /// Change a block's window, reason or note; what it matches never changes
+    #[command(after_help = "\
+Examples:
+  certgate block edit 3 --reason 'stolen, reported'
+  certgate block edit 3 --clear valid-until")]
     Edit(Change),
     /// Let it count again
+    #[command(after_help = "\
+Example:
+  certgate block enable 3")]
     Enable {
         /// Its id
         id: i64,
     },
     /// Let it not count for now
+    #[command(after_help = "\
+Example:
+  certgate block disable 3")]
     Disable {
         /// Its id
         id: i64,
     },
     /// Remove it for good
+    #[command(after_help = "\
+Example:
+  certgate block remove 3")]
     Remove {
         /// Its id
         id: i64,
@@ -54,14 +74,17 @@ Examples:
 pub(super) struct Add {
     #[command(flatten)]
     pattern: PatternArgs,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Options")]
     window: WindowArgs,
     /// Why
-    #[arg(long)]
+    #[arg(long, value_parser = values::text, help_heading = "Options")]
     reason: Option<String>,
     /// A remark
-    #[arg(long)]
+    #[arg(long, value_parser = values::text, help_heading = "Options")]
     note: Option<String>,
+    /// Add it although it cannot match as certgate is configured
+    #[arg(long, help_heading = "Options")]
+    anyway: bool,
 }
 
 /// `certgate block edit`
@@ -72,13 +95,13 @@ pub(super) struct Change {
     #[command(flatten)]
     window: WindowArgs,
     /// Why
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     reason: Option<String>,
     /// A remark
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     note: Option<String>,
     /// Make a value empty (repeat for more)
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "FIELD")]
     clear: Vec<Field>,
 }
 
@@ -91,89 +114,136 @@ enum Field {
     Note,
 }
 
+/// Runs the command; a block that is not there is exit code 1.
 pub(super) async fn run(
     command: &BlockCommand,
-    store: &Store,
-    actor: Option<String>,
+    desk: &Desk<'_>,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<ExitCode> {
-    match command {
-        BlockCommand::Add(add) => {
-            let block = NewBlock {
-                pattern: add.pattern.read()?.text,
-                valid_from: add.window.valid_from.clone(),
-                valid_until: add.window.valid_until.clone(),
-                reason: add.reason.clone(),
-                note: add.note.clone(),
-                created_by: actor,
-            };
-            let id = store.block_add(&block).await?;
-            printer.done(&format!("added block {id}"), &json!({"id": id}))?;
+    let store = desk.store;
+    let (id, done, remarks) = match command {
+        BlockCommand::Show { id } => {
+            printer.fields(&fields(&store.block_show(*id).await?))?;
+            return Ok(ExitCode::SUCCESS);
         }
-        BlockCommand::Show { id } => printer.fields(&block_json(&store.block_show(*id).await?))?,
-        BlockCommand::List => list(&store.block_list().await?, printer)?,
-        BlockCommand::Edit(change) => {
-            store.block_edit(change.id, &block_edit(change)).await?;
-            printer.done(&format!("changed block {}", change.id), &json!({"id": change.id}))?;
-        }
-        BlockCommand::Enable { id } => {
-            store.block_set_enabled(*id, true).await?;
-            printer.done(&format!("enabled block {id}"), &json!({"id": id, "enabled": true}))?;
-        }
-        BlockCommand::Disable { id } => {
-            store.block_set_enabled(*id, false).await?;
-            printer.done(&format!("disabled block {id}"), &json!({"id": id, "enabled": false}))?;
+        BlockCommand::List => {
+            list(&store.block_list().await?, desk, printer)?;
+            return Ok(ExitCode::SUCCESS);
         }
         BlockCommand::Remove { id } => {
             store.block_remove(*id).await?;
-            printer.done(&format!("removed block {id}"), &json!({"id": id}))?;
+            let done = Fields::default().with("id", *id).with("removed", true);
+            printer.done(&format!("removed block {id}"), &done)?;
+            return Ok(ExitCode::SUCCESS);
         }
+        BlockCommand::Add(new) => add(new, desk).await?,
+        BlockCommand::Edit(change) => {
+            store.block_edit(change.id, &block_edit(change)?).await?;
+            (change.id, format!("changed block {}", change.id), Vec::new())
+        }
+        BlockCommand::Enable { id } => {
+            store.block_set_enabled(*id, true).await?;
+            (*id, format!("enabled block {id}"), Vec::new())
+        }
+        BlockCommand::Disable { id } => {
+            store.block_set_enabled(*id, false).await?;
+            (*id, format!("disabled block {id}"), Vec::new())
+        }
+    };
+    if printer.is_json() {
+        let block = fields(&store.block_show(id).await?);
+        printer.json(&block.with("remarks", remarks))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    printer.line(&done)?;
+    for remark in remarks {
+        printer.line(&remark)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn block_edit(change: &Change) -> BlockEdit {
-    let clear = |field| change.clear.contains(&field);
-    BlockEdit {
-        valid_from: edit(change.window.valid_from.as_ref(), clear(Field::ValidFrom)),
-        valid_until: edit(change.window.valid_until.as_ref(), clear(Field::ValidUntil)),
-        reason: edit(change.reason.as_ref(), clear(Field::Reason)),
-        note: edit(change.note.as_ref(), clear(Field::Note)),
+/// Adds a block; gives back its id, what was done, and what its operator should know.
+async fn add(new: &Add, desk: &Desk<'_>) -> anyhow::Result<(i64, String, Vec<String>)> {
+    let chosen = new.pattern.read()?;
+    if !new.anyway {
+        check_useful(&chosen, desk)?;
     }
+    let mut remarks = Vec::new();
+    if chosen.kind.is_none() {
+        remarks.push("It keeps out every certificate of this CA.".to_owned());
+    }
+    let block = NewBlock {
+        pattern: chosen.text,
+        valid_from: new.window.valid_from.clone(),
+        valid_until: new.window.valid_until.clone(),
+        reason: new.reason.clone(),
+        note: new.note.clone(),
+        created_by: desk.actor.clone(),
+    };
+    let id = desk.store.block_add(&block).await?;
+    Ok((id, format!("added block {id}"), remarks))
 }
 
-fn list(blocks: &[Block], printer: &mut Printer<'_>) -> anyhow::Result<()> {
-    if printer.is_json() {
-        return printer.json(&blocks.iter().map(block_json).collect::<Vec<_>>());
-    }
-    let mut table = Table::new(&["id", "state", "reason", "pattern"]);
+/// A block that no request can match would keep nobody out.
+fn check_useful(chosen: &Chosen, desk: &Desk<'_>) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !chosen.is_invisible(desk.config),
+        "this block could not keep anybody out: identity.source is \"headers\", and the proxy's \
+         headers do not show {}; choose --by issuer-serial, issuer-subject or subject, or say \
+         --anyway",
+        chosen.invisible(desk.config).join(", ")
+    );
+    Ok(())
+}
+
+fn block_edit(change: &Change) -> anyhow::Result<BlockEdit> {
+    let is_text = change.reason.is_some() || change.note.is_some();
+    anyhow::ensure!(
+        is_text || !change.window.is_empty() || !change.clear.is_empty(),
+        "nothing to change: give --valid-from, --valid-until, --reason, --note or --clear"
+    );
+    let clear = |field| change.clear.contains(&field);
+    let (from, until) = (change.window.valid_from.as_ref(), change.window.valid_until.as_ref());
+    Ok(BlockEdit {
+        valid_from: edit("valid-from", from, clear(Field::ValidFrom))?,
+        valid_until: edit("valid-until", until, clear(Field::ValidUntil))?,
+        reason: edit("reason", change.reason.as_ref(), clear(Field::Reason))?,
+        note: edit("note", change.note.as_ref(), clear(Field::Note))?,
+    })
+}
+
+fn list(blocks: &[Block], desk: &Desk<'_>, printer: &mut Printer<'_>) -> anyhow::Result<()> {
+    let mut table = Table::new(&["id", "state", "reason", "pattern", "note"]);
     for block in blocks {
+        let (from, until) = (block.valid_from.as_ref(), block.valid_until.as_ref());
         table.row([
             block.id.to_string(),
-            if block.enabled { "enabled" } else { "disabled" }.to_owned(),
+            block_state(state(block.enabled, from, until, desk.now)).to_owned(),
             block.reason.clone().unwrap_or_default(),
-            pattern_line(&block.pattern),
+            pattern::line(&block.pattern),
+            block.note.clone().unwrap_or_default(),
         ]);
     }
-    printer.table(&table)
+    printer.list(&blocks.iter().map(fields).collect::<Vec<_>>(), &table)
 }
 
-fn block_json(block: &Block) -> Value {
-    let mut fields = serde_json::Map::new();
-    fields.insert("id".into(), json!(block.id));
-    for (name, value) in pattern_columns(&block.pattern) {
-        fields.insert(name.into(), json!(value));
-    }
-    for (name, value) in [
-        ("enabled", json!(block.enabled)),
-        ("valid_from", json!(block.valid_from)),
-        ("valid_until", json!(block.valid_until)),
-        ("reason", json!(block.reason)),
-        ("note", json!(block.note)),
-        ("created_by", json!(block.created_by)),
-        ("created_at", json!(block.created_at)),
-    ] {
-        fields.insert(name.into(), value);
-    }
-    Value::Object(fields)
+/// In doubt a block counts: so does one whose window cannot be read.
+fn block_state(state: &'static str) -> &'static str {
+    if state == "unreadable" { "unreadable, counts" } else { state }
+}
+
+/// A block's columns.
+pub(super) fn fields(block: &Block) -> Fields {
+    Fields::default()
+        .with("id", block.id)
+        .with_texts(pattern::columns(&block.pattern))
+        .with("enabled", block.enabled)
+        .with_texts([
+            ("valid_from", block.valid_from.as_deref()),
+            ("valid_until", block.valid_until.as_deref()),
+            ("reason", block.reason.as_deref()),
+            ("note", block.note.as_deref()),
+            ("created_by", block.created_by.as_deref()),
+            ("created_at", block.created_at.as_deref()),
+        ])
 }

@@ -9,15 +9,17 @@ use clap::Args;
 use serde::Serialize;
 
 use super::crl::{self, TrustFacts};
+use super::desk::Desk;
 use super::facts::{Facts, read_certificate};
 use super::output::{Printer, Table};
+use super::sent::as_headers;
+use super::values;
 use crate::app;
-use crate::config::{self, Config};
-use crate::decide::{self, Decision, Options, Question, Trust, View};
+use crate::config::{Config, HEADER_MODE_UNCHECKED, Source};
+use crate::decide::{self, Decision, Options, Question, Required, Trust, View};
 use crate::directory::{Considered, Directory, Holder, Rows};
-use crate::proxy::{Headers, Memory, Presented, Shown};
+use crate::proxy::{Presented, Shown};
 use crate::reason::DenyReason;
-use crate::store::Store;
 
 /// Say who a certificate is, and why
 #[derive(Args, Clone, Debug)]
@@ -34,8 +36,8 @@ pub(super) struct Explain {
     #[arg(long, value_name = "FILE")]
     pub(super) cert: PathBuf,
     /// As if the location asked for this: group:NAME or user:NAME (repeat: any of)
-    #[arg(long, value_name = "WHAT")]
-    pub(super) require: Vec<String>,
+    #[arg(long, value_name = "WHAT", value_parser = values::required)]
+    pub(super) require: Vec<Required>,
 }
 
 /// What `--json` prints.
@@ -45,36 +47,24 @@ struct Explanation {
     status: u16,
     reason: &'static str,
     user: Option<String>,
-    assumed: &'static str,
+    assumed: String,
     certificate: Facts,
     trust: TrustFacts,
     considered: Vec<Considered>,
 }
 
-const ASSUMED: &str = "the proxy verified this certificate";
-/// With `identity.source = "headers"`.
-const ASSUMED_OF_HEADERS: &str =
-    "the proxy verified this certificate and sends only its serial and names";
-
 /// Explains; exit code 0 if the answer would be 200, 1 for a deny, 2 if there is no decision.
 pub(super) async fn run(
     args: &Explain,
-    config: &Config,
-    store: &Store,
+    desk: &Desk<'_>,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<ExitCode> {
     let certificate = read_certificate(&args.cert)?;
-    let query: Vec<String> = args.require.iter().map(|what| format!("require={what}")).collect();
-    let options = Options::parse(&query.join("&"));
-    if let Err(error) = &options {
-        anyhow::bail!("--{error}; write group:NAME or user:NAME");
-    }
-    let rows = Rows::from(store.load().await?);
-    let settings = app::gate::settings(config);
-    let directory = Directory::build(&rows, &settings);
-    let policy = app::gate::policy(config);
-    let now = app::now();
-    let known = crl::read(config, now);
+    let options = Options { required: args.require.clone(), ..Options::default() };
+    let rows = Rows::from(desk.store.load().await?);
+    let directory = Directory::build(&rows, &desk.settings());
+    let (policy, now) = (app::gate::policy(desk.config), desk.now);
+    let known = crl::read(desk.config, now);
     let view = View {
         directory: Some(&directory),
         age: Duration::ZERO,
@@ -83,18 +73,16 @@ pub(super) async fn run(
         policy: &policy,
     };
     let shown = Arc::new(Shown::from(certificate));
-    let presented = present(&shown, config);
-    let question = Question { options, proxy_is_trusted: true, presented: || presented.clone() };
+    let presented = presented(&shown, desk.config);
+    let question =
+        Question { options: Ok(options), proxy_is_trusted: true, presented: || presented.clone() };
     let decision = decide::decide(question, &view);
     let explanation = Explanation {
         decision: word(&decision),
         status: decision.status(),
         reason: decision.code(),
         user: user(&decision),
-        assumed: match config.identity.source {
-            config::Source::Certificate => ASSUMED,
-            config::Source::Headers => ASSUMED_OF_HEADERS,
-        },
+        assumed: assumed(desk.config),
         certificate: Facts::from(&shown.certificate),
         trust: TrustFacts::new(&shown, &known, &policy, now),
         considered: match holder(&presented) {
@@ -110,26 +98,15 @@ pub(super) async fn run(
     })
 }
 
-/// What the service would see of this certificate, as it is configured.
-fn present(shown: &Arc<Shown>, config: &Config) -> Result<Presented, DenyReason> {
+/// What a request with this certificate presents, as certgate is configured.
+fn presented(shown: &Arc<Shown>, config: &Config) -> Result<Presented, DenyReason> {
     match config.identity.source {
-        config::Source::Certificate => Ok(Presented::Certificate(Arc::clone(shown))),
-        config::Source::Headers => {
-            let reader = app::gate::reader(config);
-            let names = &reader.names;
-            let certificate = &shown.certificate;
-            let lines = [
-                (&names.verify, "SUCCESS".to_owned()),
-                (&names.serial, certificate.serial.to_string()),
-                (&names.subject, certificate.subject.to_string()),
-                (&names.issuer, certificate.issuer.to_string()),
-            ];
-            let lines = lines.into_iter().filter_map(|(name, text)| Some((name.clone()?, text)));
-            reader.read(&Lines(lines.collect()), &mut Memory::default())
-        }
+        Source::Certificate => Ok(Presented::Certificate(Arc::clone(shown))),
+        Source::Headers => as_headers(&shown.certificate, config),
     }
 }
 
+/// Whose mappings, blocks and rules are to be told of.
 fn holder(presented: &Result<Presented, DenyReason>) -> Option<Holder<'_>> {
     match presented {
         Ok(Presented::Certificate(shown)) => {
@@ -140,12 +117,15 @@ fn holder(presented: &Result<Presented, DenyReason>) -> Option<Holder<'_>> {
     }
 }
 
-/// The headers that the proxy would send.
-struct Lines(Vec<(String, String)>);
-
-impl Headers for Lines {
-    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0.iter().map(|(name, text)| (name.as_str(), text.as_bytes()))
+/// What the answer takes for granted.
+fn assumed(config: &Config) -> String {
+    match config.identity.source {
+        Source::Certificate => "the proxy verified this certificate".to_owned(),
+        Source::Headers => format!(
+            "the proxy verified this certificate and sends its names in headers \
+             (identity.source); not checked: {}",
+            HEADER_MODE_UNCHECKED.join(", ")
+        ),
     }
 }
 

@@ -4,34 +4,49 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use serde_json::json;
 
-use super::output::{Printer, Table};
+use super::Missing;
+use super::desk::Desk;
+use super::output::{Fields, Printer, Table};
+use super::values;
 use crate::store::Store;
 
 /// What `certgate group` does.
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum GroupCommand {
-    /// Put users into a group
-    #[command(after_help = "Example:\n  certgate group add ops alice bob")]
+    /// Put users into a group: all of them or, if one cannot be, none
+    #[command(after_help = "\
+Example:
+  certgate group add ops alice bob")]
     Add {
         /// The group: visible ASCII without comma
+        #[arg(value_parser = values::name)]
         group: String,
         /// The users
-        #[arg(required = true)]
+        #[arg(required = true, value_name = "USER", value_parser = values::name)]
         users: Vec<String>,
     },
-    /// Take users out of a group
+    /// Take users out of a group: all of them or, if one is not in it, none
+    #[command(after_help = "\
+Example:
+  certgate group remove ops bob")]
     Remove {
         /// The group
         group: String,
         /// The users
-        #[arg(required = true)]
+        #[arg(required = true, value_name = "USER")]
         users: Vec<String>,
     },
     /// List every group with its members
+    #[command(after_help = "\
+Examples:
+  certgate group list
+  certgate group list --json")]
     List,
-    /// Show who is in a group
+    /// Show who is in a group; exit code 1 if nobody is
+    #[command(after_help = "\
+Example:
+  certgate group show ops")]
     Show {
         /// The group
         group: String,
@@ -41,35 +56,55 @@ pub(super) enum GroupCommand {
 /// Runs the command; a group nobody is in is not found, which is exit code 1.
 pub(super) async fn run(
     command: &GroupCommand,
-    store: &Store,
+    desk: &Desk<'_>,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<ExitCode> {
     match command {
         GroupCommand::Add { group, users } => {
-            for user in users {
-                store.group_add(user, group).await?;
-                let done = json!({"username": user, "group_name": group});
-                printer.done(&format!("{user} is in {group}"), &done)?;
-            }
+            check_separator(group, desk)?;
+            let users = once_each(users);
+            desk.store.group_add_all(&users, group).await?;
+            let sentence = format!("added {} to group {group}", users.join(", "));
+            printer.done(&sentence, &fields(group, &users))?;
         }
         GroupCommand::Remove { group, users } => {
-            for user in users {
-                store.group_remove(user, group).await?;
-                let done = json!({"username": user, "group_name": group});
-                printer.done(&format!("{user} is no longer in {group}"), &done)?;
-            }
+            let users = once_each(users);
+            desk.store.group_remove_all(&users, group).await?;
+            let sentence = format!("removed {} from group {group}", users.join(", "));
+            printer.done(&sentence, &fields(group, &users))?;
         }
-        GroupCommand::List => print(&members(store).await?, printer)?,
+        GroupCommand::List => list(&members(desk.store).await?, printer)?,
         GroupCommand::Show { group } => {
-            let mut all = members(store).await?;
-            all.retain(|name, _| name == group);
-            if all.is_empty() {
-                anyhow::bail!(super::Missing(format!("group {group}: nobody is in it")));
-            }
-            print(&all, printer)?;
+            let users = members(desk.store).await?.remove(group);
+            let Some(users) = users else {
+                anyhow::bail!(Missing(format!("no such group: nobody is in {group:?}")));
+            };
+            printer.fields(&fields(group, &users))?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A group that holds what stands between groups would be two to an application.
+pub(super) fn check_separator(group: &str, desk: &Desk<'_>) -> anyhow::Result<()> {
+    let separator = desk.settings().group_separator;
+    anyhow::ensure!(
+        !group.contains(separator),
+        "group {group:?} holds {separator:?}, which stands between groups \
+         (output.group_separator)"
+    );
+    Ok(())
+}
+
+/// The same names, each once, in the order in which they came.
+pub(super) fn once_each(names: &[String]) -> Vec<String> {
+    let mut once: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        if !once.contains(name) {
+            once.push(name.clone());
+        }
+    }
+    once
 }
 
 async fn members(store: &Store) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
@@ -80,17 +115,15 @@ async fn members(store: &Store) -> anyhow::Result<BTreeMap<String, Vec<String>>>
     Ok(groups)
 }
 
-fn print(groups: &BTreeMap<String, Vec<String>>, printer: &mut Printer<'_>) -> anyhow::Result<()> {
-    if printer.is_json() {
-        let all: Vec<_> = groups
-            .iter()
-            .map(|(group, users)| json!({"group_name": group, "usernames": users}))
-            .collect();
-        return printer.json(&all);
-    }
+fn list(groups: &BTreeMap<String, Vec<String>>, printer: &mut Printer<'_>) -> anyhow::Result<()> {
     let mut table = Table::new(&["group", "users"]);
     for (group, users) in groups {
         table.row([group.clone(), users.join(" ")]);
     }
-    printer.table(&table)
+    let rows: Vec<_> = groups.iter().map(|(group, users)| fields(group, users)).collect();
+    printer.list(&rows, &table)
+}
+
+fn fields(group: &str, users: &[String]) -> Fields {
+    Fields::default().with("group_name", group).with("usernames", users)
 }

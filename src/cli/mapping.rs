@@ -3,14 +3,15 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
 
-use super::output::{Printer, Table};
-use super::pattern::{By, PatternArgs};
-use super::window::{WindowArgs, edit};
-use crate::config::Config;
-use crate::directory::Kind;
-use crate::store::{Mapping, MappingEdit, NewMapping, PatternText, Store};
+use super::desk::Desk;
+use super::output::{Fields, Printer, Table};
+use super::pattern::{self, By, Chosen, PatternArgs};
+use super::values;
+use super::window::{WindowArgs, edit, state};
+use crate::directory::{Kind, Kinds, parse_pattern};
+use crate::pki::UnixTime;
+use crate::store::{Mapping, MappingEdit, NewMapping};
 
 /// What `certgate mapping` does.
 #[derive(Clone, Debug, Subcommand)]
@@ -26,37 +27,64 @@ Examples:
   certgate mapping add alice --issuer ca.pem --serial dec:4097 --valid-until 2027-01-31")]
     Add(Box<Add>),
     /// Show one mapping
+    #[command(after_help = "\
+Example:
+  certgate mapping show 7")]
     Show {
         /// Its id
         id: i64,
     },
     /// List mappings
+    #[command(after_help = "\
+Examples:
+  certgate mapping list
+  certgate mapping list --user alice --json")]
     List {
         /// Only those of this user
         #[arg(long)]
         user: Option<String>,
     },
     /// Change a mapping's window or note; what it matches never changes
+    #[command(after_help = "\
+Examples:
+  certgate mapping edit 7 --valid-until 2027-01-31
+  certgate mapping edit 7 --note laptop --clear valid-from")]
     Edit(Change),
     /// Let it count again
+    #[command(after_help = "\
+Example:
+  certgate mapping enable 7")]
     Enable {
         /// Its id
         id: i64,
     },
     /// Let it not count for now
+    #[command(after_help = "\
+Example:
+  certgate mapping disable 7")]
     Disable {
         /// Its id
         id: i64,
     },
     /// Refuse its certificate from now on, whatever else matches (strong kinds)
+    #[command(after_help = "\
+It stays so: to undo it, remove the mapping and add another.
+
+Example:
+  certgate mapping revoke 7 --reason stolen")]
     Revoke {
         /// Its id
         id: i64,
         /// Why
-        #[arg(long)]
+        #[arg(long, value_parser = values::text)]
         reason: Option<String>,
     },
     /// Remove it for good
+    #[command(after_help = "\
+Its certificate is unmapped then; to refuse it whatever else matches, use revoke.
+
+Example:
+  certgate mapping remove 7")]
     Remove {
         /// Its id
         id: i64,
@@ -70,13 +98,13 @@ pub(super) struct Add {
     username: String,
     #[command(flatten)]
     pattern: PatternArgs,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Options")]
     window: WindowArgs,
     /// A remark
-    #[arg(long)]
+    #[arg(long, value_parser = values::text, help_heading = "Options")]
     note: Option<String>,
-    /// Add a weak kind although identity.weak does not name it, so that it cannot match yet
-    #[arg(long)]
+    /// Add it although it cannot match as certgate is configured
+    #[arg(long, help_heading = "Options")]
     anyway: bool,
 }
 
@@ -88,10 +116,10 @@ pub(super) struct Change {
     #[command(flatten)]
     window: WindowArgs,
     /// A remark
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     note: Option<String>,
     /// Make a value empty (repeat for more)
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "FIELD")]
     clear: Vec<Field>,
 }
 
@@ -103,176 +131,232 @@ enum Field {
     Note,
 }
 
+/// Runs the command; a mapping or a user who is not there is exit code 1.
 pub(super) async fn run(
     command: &MappingCommand,
-    config: &Config,
-    store: &Store,
-    actor: Option<String>,
+    desk: &Desk<'_>,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<ExitCode> {
-    match command {
-        MappingCommand::Add(new) => add(new, config, store, actor, printer).await?,
+    let store = desk.store;
+    let (id, done, remarks) = match command {
         MappingCommand::Show { id } => {
-            let mapping = store.mapping_show(*id).await?;
-            printer.fields(&mapping_json(&mapping))?;
+            printer.fields(&fields(&store.mapping_show(*id).await?))?;
+            return Ok(ExitCode::SUCCESS);
         }
         MappingCommand::List { user } => {
-            print_list(&store.mapping_list(user.as_deref()).await?, printer)?;
-        }
-        MappingCommand::Edit(change) => {
-            store.mapping_edit(change.id, &mapping_edit(change)).await?;
-            printer.done(&format!("changed mapping {}", change.id), &json!({"id": change.id}))?;
-        }
-        MappingCommand::Enable { id } => {
-            store.mapping_set_enabled(*id, true).await?;
-            printer.done(&format!("enabled mapping {id}"), &json!({"id": id, "enabled": true}))?;
-        }
-        MappingCommand::Disable { id } => {
-            store.mapping_set_enabled(*id, false).await?;
-            printer
-                .done(&format!("disabled mapping {id}"), &json!({"id": id, "enabled": false}))?;
-        }
-        MappingCommand::Revoke { id, reason } => {
-            revoke(*id, reason.as_deref(), store).await?;
-            printer.done(&format!("revoked mapping {id}"), &json!({"id": id, "revoked": true}))?;
+            let mappings = store.mapping_list(user.as_deref()).await?;
+            if let (Some(user), true) = (user, mappings.is_empty()) {
+                // A name that was misspelt is an answer of its own.
+                store.user_show(user).await?;
+            }
+            list(&mappings, desk, printer)?;
+            return Ok(ExitCode::SUCCESS);
         }
         MappingCommand::Remove { id } => {
             store.mapping_remove(*id).await?;
-            printer.done(&format!("removed mapping {id}"), &json!({"id": id}))?;
+            let done = Fields::default().with("id", *id).with("removed", true);
+            printer.done(&format!("removed mapping {id}"), &done)?;
+            return Ok(ExitCode::SUCCESS);
         }
+        MappingCommand::Add(new) => add(new, desk).await?,
+        MappingCommand::Edit(change) => {
+            store.mapping_edit(change.id, &mapping_edit(change)?).await?;
+            (change.id, format!("changed mapping {}", change.id), Vec::new())
+        }
+        MappingCommand::Enable { id } => {
+            store.mapping_set_enabled(*id, true).await?;
+            (*id, format!("enabled mapping {id}"), Vec::new())
+        }
+        MappingCommand::Disable { id } => {
+            store.mapping_set_enabled(*id, false).await?;
+            (*id, format!("disabled mapping {id}"), Vec::new())
+        }
+        MappingCommand::Revoke { id, reason } => {
+            revoke(*id, reason.as_deref(), desk).await?;
+            (*id, format!("revoked mapping {id}"), Vec::new())
+        }
+    };
+    let mapping = store.mapping_show(id).await?;
+    if printer.is_json() {
+        printer.json(&fields(&mapping).with("remarks", remarks))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    printer.line(&done)?;
+    if matches!(command, MappingCommand::Enable { .. }) && mapping.revoked_at.is_some() {
+        printer.line("It stays revoked: remove it, and add another one to let it in again.")?;
+    }
+    for remark in remarks {
+        printer.line(&remark)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn add(
-    new: &Add,
-    config: &Config,
-    store: &Store,
-    actor: Option<String>,
-    printer: &mut Printer<'_>,
-) -> anyhow::Result<()> {
+/// Adds a mapping; gives back its id, what was done, and what its operator should know.
+async fn add(new: &Add, desk: &Desk<'_>) -> anyhow::Result<(i64, String, Vec<String>)> {
     let chosen = new.pattern.read()?;
     let Some(kind) = chosen.kind else {
         anyhow::bail!("the issuer alone names nobody; add --serial, --subject or --cert");
     };
-    let is_on =
-        kind.is_strong() || config.identity.weak.iter().any(|weak| weak.as_str() == kind.name());
-    if !is_on && !new.anyway {
-        anyhow::bail!(
-            "a mapping of kind {kind} could not match: identity.weak does not name it. Whoever \
-             issues names can issue this one again; add {kind} to identity.weak, choose a \
-             stronger kind, or say --anyway",
-            kind = kind.name()
-        );
+    if !new.anyway {
+        check_useful(kind, &chosen, desk)?;
     }
+    let by = new.pattern.by.unwrap_or_default();
+    let remarks = remarks(kind, by, &chosen, desk);
     let mapping = NewMapping {
         username: new.username.clone(),
         pattern: chosen.text,
         valid_from: new.window.valid_from.clone(),
         valid_until: new.window.valid_until.clone(),
         note: new.note.clone(),
-        created_by: actor,
+        created_by: desk.actor.clone(),
     };
-    let id = store.mapping_add(&mapping).await?;
-    let done = json!({"id": id, "username": new.username, "kind": kind.name()});
-    printer.done(&format!("added mapping {id} for {} by {}", new.username, kind.name()), &done)?;
-    if new.pattern.cert.is_some() && new.pattern.by.unwrap_or_default() == By::Sha256 {
-        printer.remark(
-            "It is for this certificate only: a renewed one needs a mapping of its own. \
-             To cover renewals, use --by spki (same key) or --by issuer-subject (same name, same CA).",
-        )?;
-    }
-    if kind == Kind::IssuerSerial && mapping.pattern.issuer_key_id.is_none() {
-        printer.remark(
-            "If this CA is ever renewed under the same name with serials starting again, only \
-             its key tells them apart: give --issuer as the CA's PEM file to pin it.",
-        )?;
-    }
+    let id = desk.store.mapping_add(&mapping).await?;
+    let done = format!("added mapping {id} for {} by {}", new.username, kind.name());
+    Ok((id, done, remarks))
+}
+
+/// A mapping that could never match is a mistake, which nobody would notice until the user is
+/// kept out.
+fn check_useful(kind: Kind, chosen: &Chosen, desk: &Desk<'_>) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        desk.kinds().contains(kind),
+        "a mapping of kind {kind} could not match: identity.weak does not name it. Whoever \
+         issues names can issue this one again; add {kind} to identity.weak, choose a \
+         stronger kind, or say --anyway",
+        kind = kind.name()
+    );
+    let is_ca = chosen.certificate.as_ref().is_some_and(|certificate| certificate.is_ca);
+    anyhow::ensure!(
+        !is_ca,
+        "the certificate of --cert is that of a CA, which is never accepted as a client's; name \
+         the user's own, or say --anyway"
+    );
     Ok(())
+}
+
+fn remarks(kind: Kind, by: By, chosen: &Chosen, desk: &Desk<'_>) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let invisible = chosen.invisible(desk.config);
+    if !invisible.is_empty() {
+        remarks.push(format!(
+            "It cannot match: identity.source is \"headers\", and the proxy's headers do not \
+             show {}; choose --by issuer-serial, issuer-subject or subject.",
+            invisible.join(", ")
+        ));
+    }
+    if let Some(certificate) = &chosen.certificate {
+        if certificate.not_after.as_seconds() < desk.now.as_seconds() {
+            remarks.push(format!("This certificate expired at {}.", certificate.not_after));
+        }
+        if !certificate.usage.allows_client_auth() {
+            remarks.push(
+                "This certificate is not for clients (extended key usage): it is refused."
+                    .to_owned(),
+            );
+        }
+        if by == By::Sha256 {
+            remarks.push(
+                "It is for this certificate only: a renewed one needs a mapping of its own. To \
+                 cover renewals, use --by spki (same key) or --by issuer-subject (same name, \
+                 same CA)."
+                    .to_owned(),
+            );
+        }
+    }
+    if kind == Kind::IssuerSerial && chosen.text.issuer_key_id.is_none() {
+        remarks.push(
+            "If this CA is ever renewed under the same name with serials starting again, only \
+             its key tells them apart: give --issuer as the CA's PEM file to pin it."
+                .to_owned(),
+        );
+    }
+    remarks
 }
 
 /// Revokes one certificate. A mapping by name stands for every certificate of that name.
-async fn revoke(id: i64, reason: Option<&str>, store: &Store) -> anyhow::Result<()> {
-    let mapping = store.mapping_show(id).await?;
-    let kind = crate::directory::parse_pattern(&mapping.pattern.row())?.kind();
-    if !kind.is_some_and(Kind::is_strong) {
-        anyhow::bail!(
-            "mapping {id} is not bound to one certificate or key, so revoking it would not stop \
-             the certificate; use `certgate certificate block FILE`, or `certgate mapping disable {id}`"
-        );
-    }
-    store.mapping_revoke(id, reason, None).await?;
+async fn revoke(id: i64, reason: Option<&str>, desk: &Desk<'_>) -> anyhow::Result<()> {
+    let mapping = desk.store.mapping_show(id).await?;
+    anyhow::ensure!(
+        kind(&mapping).is_some_and(Kind::is_strong),
+        "mapping {id} is not bound to one certificate or key, so revoking it would not stop the \
+         certificate; use `certgate certificate block FILE`, or `certgate mapping disable {id}`"
+    );
+    desk.store.mapping_revoke(id, reason, None).await?;
     Ok(())
 }
 
-fn mapping_edit(change: &Change) -> MappingEdit {
+fn mapping_edit(change: &Change) -> anyhow::Result<MappingEdit> {
+    anyhow::ensure!(
+        !change.window.is_empty() || change.note.is_some() || !change.clear.is_empty(),
+        "nothing to change: give --valid-from, --valid-until, --note or --clear"
+    );
     let clear = |field| change.clear.contains(&field);
-    MappingEdit {
-        valid_from: edit(change.window.valid_from.as_ref(), clear(Field::ValidFrom)),
-        valid_until: edit(change.window.valid_until.as_ref(), clear(Field::ValidUntil)),
-        note: edit(change.note.as_ref(), clear(Field::Note)),
-    }
+    let (from, until) = (change.window.valid_from.as_ref(), change.window.valid_until.as_ref());
+    Ok(MappingEdit {
+        valid_from: edit("valid-from", from, clear(Field::ValidFrom))?,
+        valid_until: edit("valid-until", until, clear(Field::ValidUntil))?,
+        note: edit("note", change.note.as_ref(), clear(Field::Note))?,
+    })
 }
 
-pub(super) fn print_list(mappings: &[Mapping], printer: &mut Printer<'_>) -> anyhow::Result<()> {
-    if printer.is_json() {
-        return printer.json(&mappings.iter().map(mapping_json).collect::<Vec<_>>());
-    }
-    let mut table = Table::new(&["id", "user", "state", "pattern"]);
+/// Prints mappings: a table, or an array.
+pub(super) fn list(
+    mappings: &[Mapping],
+    desk: &Desk<'_>,
+    printer: &mut Printer<'_>,
+) -> anyhow::Result<()> {
+    let kinds = desk.kinds();
+    let mut table = Table::new(&["id", "user", "kind", "state", "pattern", "note"]);
     for mapping in mappings {
-        let state = match (&mapping.revoked_at, mapping.enabled) {
-            (Some(at), _) => format!("revoked {at}"),
-            (None, true) => "enabled".to_owned(),
-            (None, false) => "disabled".to_owned(),
+        table.row([
+            mapping.id.to_string(),
+            mapping.username.clone(),
+            kind(mapping).map_or("-", Kind::name).to_owned(),
+            mapping_state(mapping, kinds, desk.now),
+            pattern::line(&mapping.pattern),
+            mapping.note.clone().unwrap_or_default(),
+        ]);
+    }
+    printer.list(&mappings.iter().map(fields).collect::<Vec<_>>(), &table)
+}
+
+/// What a mapping hangs on; none if it cannot be read, and then it matches nothing.
+pub(super) fn kind(mapping: &Mapping) -> Option<Kind> {
+    parse_pattern(&mapping.pattern.row()).ok()?.kind()
+}
+
+/// Whether a mapping counts, and if not, why, in a word or two.
+pub(super) fn mapping_state(mapping: &Mapping, kinds: Kinds, now: UnixTime) -> String {
+    let Some(kind) = kind(mapping) else { return "unreadable".to_owned() };
+    if let Some(at) = &mapping.revoked_at {
+        return match UnixTime::parse_rfc3339(at) {
+            Ok(instant) if instant > now => format!("revoked from {at} on"),
+            Ok(_) => format!("revoked {at}"),
+            Err(_) => "unreadable".to_owned(),
         };
-        let pattern = pattern_line(&mapping.pattern);
-        table.row([mapping.id.to_string(), mapping.username.clone(), state, pattern]);
     }
-    printer.table(&table)
+    if !kinds.contains(kind) {
+        return "weak, off".to_owned();
+    }
+    let (from, until) = (mapping.valid_from.as_ref(), mapping.valid_until.as_ref());
+    state(mapping.enabled, from, until, now).to_owned()
 }
 
-/// A pattern on one line.
-pub(super) fn pattern_line(pattern: &PatternText) -> String {
-    let columns = pattern_columns(pattern).into_iter();
-    let set = columns.filter_map(|(name, value)| value.map(|value| format!("{name}={value}")));
-    set.collect::<Vec<_>>().join(" ")
-}
-
-/// A pattern's columns by their names in the schema.
-pub(super) fn pattern_columns(pattern: &PatternText) -> [(&'static str, Option<&str>); 11] {
-    [
-        ("sha256", pattern.sha256.as_deref()),
-        ("spki_sha256", pattern.spki_sha256.as_deref()),
-        ("issuer", pattern.issuer.as_deref()),
-        ("issuer_key_id", pattern.issuer_key_id.as_deref()),
-        ("serial", pattern.serial.as_deref()),
-        ("subject", pattern.subject.as_deref()),
-        ("san_email", pattern.san_email.as_deref()),
-        ("san_upn", pattern.san_upn.as_deref()),
-        ("san_uri", pattern.san_uri.as_deref()),
-        ("san_dns", pattern.san_dns.as_deref()),
-        ("common_name", pattern.common_name.as_deref()),
-    ]
-}
-
-pub(super) fn mapping_json(mapping: &Mapping) -> Value {
-    let mut fields = serde_json::Map::new();
-    fields.insert("id".into(), json!(mapping.id));
-    fields.insert("username".into(), json!(mapping.username));
-    for (name, value) in pattern_columns(&mapping.pattern) {
-        fields.insert(name.into(), json!(value));
-    }
-    for (name, value) in [
-        ("enabled", json!(mapping.enabled)),
-        ("valid_from", json!(mapping.valid_from)),
-        ("valid_until", json!(mapping.valid_until)),
-        ("revoked_at", json!(mapping.revoked_at)),
-        ("revoked_reason", json!(mapping.revoked_reason)),
-        ("note", json!(mapping.note)),
-        ("created_by", json!(mapping.created_by)),
-        ("created_at", json!(mapping.created_at)),
-    ] {
-        fields.insert(name.into(), value);
-    }
-    Value::Object(fields)
+/// A mapping's columns, and its kind.
+pub(super) fn fields(mapping: &Mapping) -> Fields {
+    Fields::default()
+        .with("id", mapping.id)
+        .with("username", mapping.username.as_str())
+        .with("kind", kind(mapping).map(Kind::name))
+        .with_texts(pattern::columns(&mapping.pattern))
+        .with("enabled", mapping.enabled)
+        .with_texts([
+            ("valid_from", mapping.valid_from.as_deref()),
+            ("valid_until", mapping.valid_until.as_deref()),
+            ("revoked_at", mapping.revoked_at.as_deref()),
+            ("revoked_reason", mapping.revoked_reason.as_deref()),
+            ("note", mapping.note.as_deref()),
+            ("created_by", mapping.created_by.as_deref()),
+            ("created_at", mapping.created_at.as_deref()),
+        ])
 }

@@ -7,6 +7,7 @@ mod certificate;
 pub mod config;
 mod crl;
 pub mod demo;
+mod desk;
 mod explain;
 mod facts;
 mod group;
@@ -15,17 +16,22 @@ mod mapping;
 mod output;
 mod pattern;
 mod rule;
+mod sent;
 mod user;
+mod values;
 mod window;
 
+use std::error::Error as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use self::certificate::CertificateCommand;
-use self::output::Printer;
+use self::desk::Desk;
+use self::output::{Fields, Printer};
 
 use crate::app::{self, Migration};
 use crate::config::{Config, Environment, Loaded, environment};
@@ -70,7 +76,8 @@ enum Command {
     Demo(demo::Demo),
     /// Bring the database's schema up to date, creating what is not there
     #[command(after_help = "\
-Example:
+Examples:
+  certgate migrate
   CERTGATE_DATABASE__URL=postgres://certgate@db.example.com/certgate certgate migrate")]
     Migrate,
     /// People and machines
@@ -97,8 +104,19 @@ Example:
     /// Say who a certificate is, and why
     Explain(explain::Explain),
     /// Check or show the configuration
+    #[command(after_help = "\
+Examples:
+  certgate config check
+  certgate --config ./certgate.toml config show
+  certgate config example > certgate.toml")]
     Config(config::ConfigArgs),
     /// Ask the running server whether it can decide
+    #[command(after_help = "\
+Exit code 0: yes; 1: no; 2: nobody could be asked.
+
+Examples:
+  certgate healthcheck           can it decide (/readyz)
+  certgate healthcheck --live    does it run (/healthz)")]
     Healthcheck(healthcheck::HealthcheckArgs),
 }
 
@@ -123,10 +141,15 @@ struct Missing(String);
 /// The whole program: reads the command line, does it, tells how it went.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
     let env = environment();
     match run(&cli, &env) {
         Ok(code) => code,
+        // Who read our answer has gone; there is nobody to tell.
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(ERROR),
         Err(error) => {
             complain(&format!("{error:#}"));
             ExitCode::from(if is_missing(&error) { NO } else { ERROR })
@@ -134,9 +157,43 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Help and version are answers; anything else is a command line that cannot be read.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // A closed pipe has had enough of the help.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    if let (ErrorKind::ValueValidation, Some(option), Some(value), Some(why)) = (
+        error.kind(),
+        text(ContextKind::InvalidArg),
+        text(ContextKind::InvalidValue),
+        error.source(),
+    ) {
+        // `--serial <SERIAL>`: the option is its first word; an argument is `<USERNAME>`.
+        let option = option.split(' ').next().unwrap_or(option);
+        let option = option.trim_start_matches('<').trim_end_matches('>');
+        complain(&format!("{option} {value:?}: {why}"));
+    } else {
+        for line in error.render().to_string().lines() {
+            let _ = writeln!(io::stderr(), "{}", output::harmless(line));
+        }
+    }
+    ExitCode::from(ERROR)
+}
+
 fn is_missing(error: &anyhow::Error) -> bool {
     let of_store = error.downcast_ref::<StoreError>();
     of_store.is_some_and(StoreError::is_missing) || error.is::<Missing>()
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
@@ -157,11 +214,9 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
             crl::run(command, &load()?.config, &mut Printer::new(out, cli.json))
         }
         command => {
-            let config = load()?.config;
+            let loaded = load()?;
             let printer = &mut Printer::new(out, cli.json);
-            // The database knows who is connected; this is who says to be at the keyboard.
-            let actor = env.get("USER").filter(|name| !name.is_empty()).cloned();
-            runtime()?.block_on(run_on_store(command, &config, actor, printer))
+            runtime()?.block_on(run_on_store(command, &loaded, desk::actor(env), printer))
         }
     }
 }
@@ -169,29 +224,46 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
 /// The commands that work on the database.
 async fn run_on_store(
     command: &Command,
-    config: &Config,
+    loaded: &Loaded,
     actor: Option<String>,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<ExitCode> {
+    let config = &loaded.config;
     let url = app::database_url(config)?;
     if matches!(command, Command::Migrate) {
         return migrate(&url, printer).await;
     }
-    let store = &Store::open(&url, Open::Existing).await?;
+    let store = &Store::open(&url, Open::Existing).await.map_err(|error| place(error, loaded))?;
+    let desk = &Desk { config, store, actor, now: app::now() };
     let done = match command {
-        Command::User(command) => user::run(command, config, store, actor, printer).await,
-        Command::Group(command) => group::run(command, store, printer).await,
-        Command::Mapping(command) => mapping::run(command, config, store, actor, printer).await,
-        Command::Rule(command) => rule::run(command, config, store, actor, printer).await,
-        Command::Block(command) => block::run(command, store, actor, printer).await,
+        Command::User(command) => user::run(command, desk, printer).await,
+        Command::Group(command) => group::run(command, desk, printer).await,
+        Command::Mapping(command) => mapping::run(command, desk, printer).await,
+        Command::Block(command) => block::run(command, desk, printer).await,
+        Command::Rule(command) => rule::run(command, desk, printer).await,
         Command::Certificate(CertificateCommand::Block(args)) => {
-            certificate::block(args, config, store, actor, printer).await
+            certificate::block(args, desk, printer).await
         }
-        Command::Explain(args) => explain::run(args, config, store, printer).await,
+        Command::Explain(args) => explain::run(args, desk, printer).await,
         _ => anyhow::bail!("this command needs no database"),
     };
     store.close().await;
     done
+}
+
+/// A database that is not there is most often the wrong configuration: says which one was read.
+fn place(error: StoreError, loaded: &Loaded) -> anyhow::Error {
+    let StoreError::NoDatabaseFile { path } = &error else { return error.into() };
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let origin = match &loaded.file {
+        Some(file) => format!("configured by {}", file.display()),
+        None => "no configuration file was found".to_owned(),
+    };
+    anyhow::anyhow!(
+        "{}: no database there ({origin}); check --config and database.url, or create it with \
+         `certgate migrate`",
+        path.display()
+    )
 }
 
 async fn migrate(url: &DatabaseUrl, printer: &mut Printer<'_>) -> anyhow::Result<ExitCode> {
@@ -201,7 +273,11 @@ async fn migrate(url: &DatabaseUrl, printer: &mut Printer<'_>) -> anyhow::Result
     } else {
         format!("{url}: schema version {} (was {})", migrated.to, migrated.from)
     };
-    printer.done(&sentence, &serde_json::json!({"from": migrated.from, "to": migrated.to}))?;
+    let done = Fields::default()
+        .with("database", url.to_string())
+        .with("from", migrated.from)
+        .with("to", migrated.to);
+    printer.done(&sentence, &done)?;
     Ok(ExitCode::SUCCESS)
 }
 

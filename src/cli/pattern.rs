@@ -1,7 +1,7 @@
 //! The options that say which certificates a mapping or block is about.
 //!
-//! Every value is parsed by the code that reads the database's rows, before it is written: what
-//! is accepted here can match.
+//! Every value is read by the code that reads the database's rows, before it is written; what is
+//! taken from a certificate is checked to match that certificate.
 
 use std::path::PathBuf;
 
@@ -9,8 +9,10 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use super::facts::{hex, read_certificate};
-use crate::directory::{Kind, parse_pattern};
-use crate::pki::{Certificate, DistinguishedName, SerialNumber, SlashForm};
+use super::values::{self, IssuerValue};
+use crate::config::{Config, Source};
+use crate::directory::{Agreement, Column, Kind, Pattern, parse_pattern};
+use crate::pki::{Certificate, Identity};
 use crate::store::PatternText;
 
 /// What of a certificate file becomes the pattern.
@@ -31,121 +33,212 @@ pub(super) enum By {
 
 /// Which certificates.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Which certificates")]
 pub(super) struct PatternArgs {
     /// A certificate, PEM or DER, to take the values from
     #[arg(long, value_name = "FILE")]
     pub(super) cert: Option<PathBuf>,
     /// What of --cert counts
-    #[arg(long, value_enum, requires = "cert")]
+    #[arg(long, value_enum, requires = "cert", value_name = "WHAT")]
     pub(super) by: Option<By>,
     /// SHA-256 of the certificate, 64 hex digits
-    #[arg(long, value_name = "HEX")]
+    #[arg(long, value_name = "HEX", value_parser = values::digest)]
     pub(super) sha256: Option<String>,
     /// SHA-256 of the public key (subjectPublicKeyInfo), 64 hex digits
-    #[arg(long, value_name = "HEX")]
+    #[arg(long, value_name = "HEX", value_parser = values::digest)]
     pub(super) spki_sha256: Option<String>,
     /// The issuer: a DN, or the CA's certificate as a file, which pins its key too
-    #[arg(long, value_name = "DN|FILE")]
-    pub(super) issuer: Option<String>,
+    #[arg(long, value_name = "DN|FILE", value_parser = values::issuer)]
+    pub(super) issuer: Option<IssuerValue>,
     /// The issuer's key identifier, hex
-    #[arg(long, value_name = "HEX")]
+    #[arg(long, value_name = "HEX", value_parser = values::key_id)]
     pub(super) issuer_key_id: Option<String>,
     /// The serial number, hexadecimal; decimal as dec:4097
-    #[arg(long, value_name = "SERIAL")]
+    #[arg(long, value_name = "SERIAL", value_parser = values::serial, allow_hyphen_values = true)]
     pub(super) serial: Option<String>,
     /// The subject's DN
-    #[arg(long, value_name = "DN")]
+    #[arg(long, value_name = "DN", value_parser = values::distinguished_name)]
     pub(super) subject: Option<String>,
     /// An e-mail address among the alternative names
-    #[arg(long, value_name = "EMAIL")]
+    #[arg(long, value_name = "EMAIL", value_parser = values::san_email)]
     pub(super) san_email: Option<String>,
     /// A user principal name among the alternative names
-    #[arg(long, value_name = "UPN")]
+    #[arg(long, value_name = "UPN", value_parser = values::san_upn)]
     pub(super) san_upn: Option<String>,
     /// A URI among the alternative names
-    #[arg(long, value_name = "URI")]
+    #[arg(long, value_name = "URI", value_parser = values::san_uri)]
     pub(super) san_uri: Option<String>,
     /// A DNS name among the alternative names
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = values::san_dns)]
     pub(super) san_dns: Option<String>,
     /// The common name, if the certificate has exactly one
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = values::common_name)]
     pub(super) common_name: Option<String>,
 }
 
-/// A pattern that can match, and what it hangs on.
+/// A pattern that can be read back, and what it hangs on.
 #[derive(Debug)]
 pub(super) struct Chosen {
     pub(super) text: PatternText,
+    pub(super) pattern: Pattern,
     /// None where only the issuer is set: good for a block of a whole CA.
     pub(super) kind: Option<Kind>,
+    /// What `--cert` named.
+    pub(super) certificate: Option<Certificate>,
 }
 
 impl PatternArgs {
     /// Reads the options.
     ///
     /// # Errors
-    /// A value that the directory could not read, named by its option.
+    /// No option, a file that cannot be read, or a value that `--cert` contradicts.
     pub(super) fn read(&self) -> anyhow::Result<Chosen> {
-        let mut text = match &self.cert {
-            Some(path) => from_certificate(&read_certificate(path)?, self.by.unwrap_or_default()),
+        let certificate = self.cert.as_deref().map(read_certificate).transpose()?;
+        let mut text = match &certificate {
+            Some(certificate) => from_certificate(certificate, self.by.unwrap_or_default())?,
             None => PatternText::default(),
         };
-        let set = |column: &mut Option<String>, value: &Option<String>| {
+        for (column, value) in [
+            (&mut text.sha256, &self.sha256),
+            (&mut text.spki_sha256, &self.spki_sha256),
+            (&mut text.serial, &self.serial),
+            (&mut text.subject, &self.subject),
+            (&mut text.san_email, &self.san_email),
+            (&mut text.san_upn, &self.san_upn),
+            (&mut text.san_uri, &self.san_uri),
+            (&mut text.san_dns, &self.san_dns),
+            (&mut text.common_name, &self.common_name),
+        ] {
             if value.is_some() {
                 column.clone_from(value);
             }
-        };
-        set(&mut text.sha256, &self.sha256);
-        set(&mut text.spki_sha256, &self.spki_sha256);
-        set(&mut text.issuer_key_id, &self.issuer_key_id);
-        set(&mut text.subject, &self.subject);
-        set(&mut text.san_email, &self.san_email);
-        set(&mut text.san_upn, &self.san_upn);
-        set(&mut text.san_uri, &self.san_uri);
-        set(&mut text.san_dns, &self.san_dns);
-        set(&mut text.common_name, &self.common_name);
-        if let Some(serial) = &self.serial {
-            let serial = SerialNumber::parse_cli(serial).context("--serial")?;
-            text.serial = Some(serial.to_string());
         }
         if let Some(issuer) = &self.issuer {
             set_issuer(&mut text, issuer)?;
         }
+        if self.issuer_key_id.is_some() {
+            text.issuer_key_id.clone_from(&self.issuer_key_id);
+        }
         let pattern = parse_pattern(&text.row())?;
         anyhow::ensure!(!pattern.is_empty(), "name a certificate: --cert FILE, or columns of it");
-        Ok(Chosen { kind: pattern.kind(), text })
+        if let Some(certificate) = &certificate {
+            check_agreement(&pattern, certificate)?;
+        }
+        Ok(Chosen { kind: pattern.kind(), text, pattern, certificate })
+    }
+}
+
+impl Chosen {
+    /// The columns that requests cannot show as certgate is configured: all but a few names where
+    /// the proxy sends no certificate.
+    pub(super) fn invisible(&self, config: &Config) -> Vec<&'static str> {
+        let columns = self.pattern.columns().map(|(column, _)| column);
+        columns.filter(|column| !is_sent(*column, config)).map(Column::name).collect()
+    }
+
+    /// Whether every column is one that requests cannot show.
+    pub(super) fn is_invisible(&self, config: &Config) -> bool {
+        self.pattern.columns().all(|(column, _)| !is_sent(column, config))
+    }
+}
+
+/// Whether a request can show this column at all (`identity.source`, `proxy.headers`).
+pub(super) fn is_sent(column: Column, config: &Config) -> bool {
+    if config.identity.source == Source::Certificate {
+        return true;
+    }
+    let headers = &config.proxy.headers;
+    match column {
+        Column::Serial => headers.serial.is_some(),
+        Column::Subject | Column::CommonName => headers.subject.is_some(),
+        Column::Issuer => headers.issuer.is_some(),
+        _ => false,
     }
 }
 
 /// The columns of a certificate for that kind.
-pub(super) fn from_certificate(certificate: &Certificate, by: By) -> PatternText {
+///
+/// # Errors
+/// The certificate has no subject, or a serial that never matches.
+pub(super) fn from_certificate(certificate: &Certificate, by: By) -> anyhow::Result<PatternText> {
     let issuer = || Some(certificate.issuer.to_exact_text());
-    let subject = || Some(certificate.subject.to_exact_text());
+    let serial = || {
+        let serial = &certificate.serial;
+        anyhow::ensure!(
+            !serial.is_odd(),
+            "the certificate's serial {serial} is zero, negative or longer than 20 octets \
+             (RFC 5280, 4.1.2.2), and such a serial matches nothing; choose another --by"
+        );
+        Ok(Some(serial.to_string()))
+    };
+    let subject = || {
+        let subject = &certificate.subject;
+        anyhow::ensure!(!subject.is_empty(), "the certificate has no subject; choose another --by");
+        Ok(Some(subject.to_exact_text()))
+    };
     let none = PatternText::default();
-    match by {
+    Ok(match by {
         By::Sha256 => PatternText { sha256: Some(certificate.sha256.to_string()), ..none },
         By::Spki => PatternText { spki_sha256: Some(certificate.spki_sha256.to_string()), ..none },
-        By::IssuerSerial => {
-            PatternText { issuer: issuer(), serial: Some(certificate.serial.to_string()), ..none }
-        }
-        By::IssuerSubject => PatternText { issuer: issuer(), subject: subject(), ..none },
-        By::Subject => PatternText { subject: subject(), ..none },
-    }
+        By::IssuerSerial => PatternText { issuer: issuer(), serial: serial()?, ..none },
+        By::IssuerSubject => PatternText { issuer: issuer(), subject: subject()?, ..none },
+        By::Subject => PatternText { subject: subject()?, ..none },
+    })
 }
 
-/// A DN as it stands, or name and key of the CA whose certificate is in the file.
-fn set_issuer(text: &mut PatternText, issuer: &str) -> anyhow::Result<()> {
-    if issuer.contains('=') {
-        DistinguishedName::parse(issuer, SlashForm::Accept).context("--issuer")?;
-        text.issuer = Some(issuer.to_owned());
-        return Ok(());
-    }
-    let authority = read_certificate(&PathBuf::from(issuer)).context("--issuer")?;
-    anyhow::ensure!(authority.is_ca, "--issuer: {issuer} is not the certificate of a CA");
+/// The name as it is written, or name and key of the CA whose certificate is in the file.
+fn set_issuer(text: &mut PatternText, issuer: &IssuerValue) -> anyhow::Result<()> {
+    let path = match issuer {
+        IssuerValue::File(path) => path,
+        IssuerValue::Name(name) => {
+            text.issuer = Some(name.clone());
+            return Ok(());
+        }
+    };
+    let authority = read_certificate(path)
+        .context("--issuer takes a DN such as 'CN=Example CA,O=Example', or a CA's file")?;
+    anyhow::ensure!(authority.is_ca, "--issuer: {} is not the certificate of a CA", path.display());
     text.issuer = Some(authority.subject.to_exact_text());
-    if text.issuer_key_id.is_none() {
-        text.issuer_key_id = authority.subject_key_id.as_deref().map(hex);
-    }
+    text.issuer_key_id = authority.subject_key_id.as_deref().map(hex);
     Ok(())
+}
+
+/// A pattern made from a certificate has to match it.
+fn check_agreement(pattern: &Pattern, certificate: &Certificate) -> anyhow::Result<()> {
+    let identity = Identity::from_certificate(certificate);
+    let differing: Vec<_> = pattern
+        .columns()
+        .filter(|(column, value)| value.compare(*column, &identity) != Agreement::Same)
+        .map(|(column, _)| column.name())
+        .collect();
+    anyhow::ensure!(
+        differing.is_empty(),
+        "this would not match the certificate of --cert, which says otherwise, or nothing, of: {}",
+        differing.join(", ")
+    );
+    Ok(())
+}
+
+/// A pattern's columns by their names in the schema.
+pub(super) fn columns(pattern: &PatternText) -> [(&'static str, Option<&str>); 11] {
+    [
+        ("sha256", pattern.sha256.as_deref()),
+        ("spki_sha256", pattern.spki_sha256.as_deref()),
+        ("issuer", pattern.issuer.as_deref()),
+        ("issuer_key_id", pattern.issuer_key_id.as_deref()),
+        ("serial", pattern.serial.as_deref()),
+        ("subject", pattern.subject.as_deref()),
+        ("san_email", pattern.san_email.as_deref()),
+        ("san_upn", pattern.san_upn.as_deref()),
+        ("san_uri", pattern.san_uri.as_deref()),
+        ("san_dns", pattern.san_dns.as_deref()),
+        ("common_name", pattern.common_name.as_deref()),
+    ]
+}
+
+/// A pattern on one line.
+pub(super) fn line(pattern: &PatternText) -> String {
+    let set = columns(pattern).into_iter();
+    let set = set.filter_map(|(name, value)| value.map(|value| format!("{name}={value}")));
+    set.collect::<Vec<_>>().join(" ")
 }

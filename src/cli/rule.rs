@@ -9,15 +9,15 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::desk::Desk;
 use super::facts::read_certificate;
-use super::output::{Printer, Table};
+use super::output::{Fields, Printer, Table};
 use super::pattern::PatternArgs;
+use super::values::{self, IssuerValue};
 use super::window::{WindowArgs, edit};
-use crate::app;
-use crate::config::Config;
 use crate::directory::{Directory, Holder, Rows, check_rule};
 use crate::pki::Identity;
-use crate::store::{Rule, RuleEdit, RuleText, Store};
+use crate::store::{Rule, RuleEdit, RuleText};
 
 /// What `certgate rule` does.
 #[derive(Clone, Debug, Subcommand)]
@@ -34,30 +34,51 @@ Examples:
       --conditions '{\"all\":[{\"san_dns\":{\"pattern\":\"[a-z0-9-]+\\\\.m\\\\.example\\\\.com\"}}]}'")]
     Add(Box<Add>),
     /// Show one rule
+    #[command(after_help = "\
+Example:
+  certgate rule show 10")]
     Show {
         /// Its priority
         priority: i64,
     },
     /// List the rules in the order in which they are asked
+    #[command(after_help = "\
+Example:
+  certgate rule list")]
     List,
     /// Change a rule; its issuer never changes
+    #[command(after_help = "\
+Example:
+  certgate rule edit 10 --move-to 5 --users provision")]
     Edit(Box<Change>),
     /// Let it count again
+    #[command(after_help = "\
+Example:
+  certgate rule enable 10")]
     Enable {
         /// Its priority
         priority: i64,
     },
     /// Let it not count for now
+    #[command(after_help = "\
+Example:
+  certgate rule disable 10")]
     Disable {
         /// Its priority
         priority: i64,
     },
     /// Remove it for good; users whom it has added stay
+    #[command(after_help = "\
+Example:
+  certgate rule remove 10")]
     Remove {
         /// Its priority
         priority: i64,
     },
     /// Say what every rule makes of a certificate; mappings and blocks are left aside
+    #[command(after_help = "\
+Example:
+  certgate rule test --cert alice.pem")]
     Test {
         /// The certificate, PEM or DER
         #[arg(long, value_name = "FILE")]
@@ -71,10 +92,10 @@ pub(super) struct Add {
     /// Its place in the order, a number of its own
     priority: i64,
     /// The issuer: a DN, or the CA's certificate as a file, which pins its key too
-    #[arg(long, value_name = "DN|FILE")]
-    issuer: String,
+    #[arg(long, value_name = "DN|FILE", value_parser = values::issuer)]
+    issuer: IssuerValue,
     /// The issuer's key identifier, hex
-    #[arg(long, value_name = "HEX")]
+    #[arg(long, value_name = "HEX", value_parser = values::key_id)]
     issuer_key_id: Option<String>,
     /// What must hold: JSON, or @FILE with it; everything of this issuer if absent
     #[arg(long, value_name = "JSON|@FILE", default_value = EVERYTHING)]
@@ -95,12 +116,12 @@ pub(super) struct Add {
     #[arg(long, value_enum, default_value_t)]
     users: Users,
     /// What people call it
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     name: Option<String>,
     #[command(flatten)]
     window: WindowArgs,
     /// A remark
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     note: Option<String>,
 }
 
@@ -134,15 +155,15 @@ pub(super) struct Change {
     #[arg(long, value_enum)]
     users: Option<Users>,
     /// What people call it
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     name: Option<String>,
     #[command(flatten)]
     window: WindowArgs,
     /// A remark
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     note: Option<String>,
     /// Make a value empty (repeat for more)
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "FIELD")]
     clear: Vec<Field>,
 }
 
@@ -182,18 +203,17 @@ enum Field {
 
 pub(super) async fn run(
     command: &RuleCommand,
-    config: &Config,
-    store: &Store,
-    actor: Option<String>,
+    desk: &Desk<'_>,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<ExitCode> {
+    let store = desk.store;
     match command {
-        RuleCommand::Add(new) => add(new, config, store, actor, printer).await?,
+        RuleCommand::Add(new) => add(new, desk, printer).await?,
         RuleCommand::Show { priority } => {
-            printer.fields(&rule_json(&store.rule_show(*priority).await?))?;
+            printer.fields(&fields(&store.rule_show(*priority).await?))?;
         }
         RuleCommand::List => list(&store.rule_list().await?, printer)?,
-        RuleCommand::Edit(change) => change_rule(change, config, store, printer).await?,
+        RuleCommand::Edit(change) => change_rule(change, desk, printer).await?,
         RuleCommand::Enable { priority } => {
             store.rule_set_enabled(*priority, true).await?;
             done("enabled", *priority, printer)?;
@@ -206,7 +226,7 @@ pub(super) async fn run(
             store.rule_remove(*priority).await?;
             done("removed", *priority, printer)?;
         }
-        RuleCommand::Test { cert } => return test(cert, config, store, printer).await,
+        RuleCommand::Test { cert } => return test(cert, desk, printer).await,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -215,13 +235,7 @@ fn done(what: &str, priority: i64, printer: &mut Printer<'_>) -> anyhow::Result<
     printer.done(&format!("{what} rule {priority}"), &json!({"priority": priority, "done": what}))
 }
 
-async fn add(
-    new: &Add,
-    config: &Config,
-    store: &Store,
-    actor: Option<String>,
-    printer: &mut Printer<'_>,
-) -> anyhow::Result<()> {
+async fn add(new: &Add, desk: &Desk<'_>, printer: &mut Printer<'_>) -> anyhow::Result<()> {
     let issuer = PatternArgs {
         issuer: Some(new.issuer.clone()),
         issuer_key_id: new.issuer_key_id.clone(),
@@ -243,61 +257,64 @@ async fn add(
         valid_until: new.window.valid_until.clone(),
         note: new.note.clone(),
     };
-    check_rule(&rule.row(true), &app::gate::settings(config))?;
-    store.rule_add(&rule, actor.as_deref()).await?;
+    check_rule(&rule.row(true), &desk.settings())?;
+    desk.store.rule_add(&rule, desk.actor.as_deref()).await?;
     done("added", new.priority, printer)?;
     if rule.issuer_key_id.is_none() {
-        printer.remark(
-            "Another CA of the same name would be taken for this one: give --issuer as the CA's \
-             PEM file to pin its key.",
-        )?;
+        let remark = "Another CA of the same name would be taken for this one: give --issuer as the CA's \
+             PEM file to pin its key.";
+        if !printer.is_json() {
+            printer.line(remark)?;
+        }
     }
     Ok(())
 }
 
 async fn change_rule(
     change: &Change,
-    config: &Config,
-    store: &Store,
+    desk: &Desk<'_>,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<()> {
     let clear = |field| change.clear.contains(&field);
     let edits = RuleEdit {
         priority: change.move_to,
-        name: edit(change.name.as_ref(), clear(Field::Name)),
+        name: edit("name", change.name.as_ref(), clear(Field::Name))?,
         conditions: change.conditions.as_deref().map(text_or_file).transpose()?,
         username: change.username.clone(),
-        display_name: edit(change.display_name.as_ref(), clear(Field::DisplayName)),
-        email: edit(change.email.as_ref(), clear(Field::Email)),
-        group_names: edit(groups(&change.group).as_ref(), clear(Field::Group)),
+        display_name: edit(
+            "display-name",
+            change.display_name.as_ref(),
+            clear(Field::DisplayName),
+        )?,
+        email: edit("email", change.email.as_ref(), clear(Field::Email))?,
+        group_names: edit("group", groups(&change.group).as_ref(), clear(Field::Group))?,
         users: change.users.map(|users| users.as_str().to_owned()),
-        valid_from: edit(change.window.valid_from.as_ref(), clear(Field::ValidFrom)),
-        valid_until: edit(change.window.valid_until.as_ref(), clear(Field::ValidUntil)),
-        note: edit(change.note.as_ref(), clear(Field::Note)),
+        valid_from: edit("valid-from", change.window.valid_from.as_ref(), clear(Field::ValidFrom))?,
+        valid_until: edit(
+            "valid-until",
+            change.window.valid_until.as_ref(),
+            clear(Field::ValidUntil),
+        )?,
+        note: edit("note", change.note.as_ref(), clear(Field::Note))?,
     };
-    let rule = store.rule_show(change.priority).await?;
+    let rule = desk.store.rule_show(change.priority).await?;
     let enabled = rule.enabled;
-    check_rule(&rule.text.edited(&edits).row(enabled), &app::gate::settings(config))?;
-    store.rule_edit(change.priority, &edits).await?;
+    check_rule(&rule.text.edited(&edits).row(enabled), &desk.settings())?;
+    desk.store.rule_edit(change.priority, &edits).await?;
     done("changed", change.move_to.unwrap_or(change.priority), printer)
 }
 
 /// What every rule of its issuer makes of a certificate; exit code 0 if one gives a user.
-async fn test(
-    file: &Path,
-    config: &Config,
-    store: &Store,
-    printer: &mut Printer<'_>,
-) -> anyhow::Result<ExitCode> {
+async fn test(file: &Path, desk: &Desk<'_>, printer: &mut Printer<'_>) -> anyhow::Result<ExitCode> {
     let certificate = read_certificate(file)?;
     let identity = Identity::from_certificate(&certificate);
-    let mut rows = Rows::from(store.load().await?);
+    let mut rows = Rows::from(desk.store.load().await?);
     rows.mappings.clear();
     rows.blocks.clear();
-    let directory = Directory::build(&rows, &app::gate::settings(config));
+    let directory = Directory::build(&rows, &desk.settings());
     let holder = Holder { identity: &identity, certificate: Some(&certificate) };
-    let kinds = app::gate::policy(config).kinds;
-    let rules = directory.consider(holder, app::now(), kinds);
+    let kinds = desk.kinds();
+    let rules = directory.consider(holder, desk.now, kinds);
     let username = rules.iter().find_map(|rule| rule.username.clone());
     let code = if username.is_some() { ExitCode::SUCCESS } else { ExitCode::from(super::NO) };
     if printer.is_json() {
@@ -335,9 +352,6 @@ fn groups(groups: &[String]) -> Option<String> {
 }
 
 fn list(rules: &[Rule], printer: &mut Printer<'_>) -> anyhow::Result<()> {
-    if printer.is_json() {
-        return printer.json(&rules.iter().map(rule_json).collect::<Vec<_>>());
-    }
     let headings = ["priority", "name", "enabled", "users", "username", "groups", "issuer"];
     let mut table = Table::new(&headings);
     for Rule { text, enabled, .. } in rules {
@@ -351,29 +365,34 @@ fn list(rules: &[Rule], printer: &mut Printer<'_>) -> anyhow::Result<()> {
             text.issuer.clone(),
         ]);
     }
-    printer.table(&table)
+    printer.list(&rules.iter().map(fields).collect::<Vec<_>>(), &table)
 }
 
-fn rule_json(rule: &Rule) -> Value {
+fn fields(rule: &Rule) -> Fields {
     let text = &rule.text;
     // What an operator has written past us need not be JSON on SQLite.
     let conditions = serde_json::from_str(&text.conditions);
-    json!({
-        "priority": text.priority,
-        "name": text.name,
-        "issuer": text.issuer,
-        "issuer_key_id": text.issuer_key_id,
-        "conditions": conditions.unwrap_or_else(|_| Value::String(text.conditions.clone())),
-        "username": text.username,
-        "display_name": text.display_name,
-        "email": text.email,
-        "group_names": text.group_names,
-        "users": text.users,
-        "enabled": rule.enabled,
-        "valid_from": text.valid_from,
-        "valid_until": text.valid_until,
-        "note": text.note,
-        "created_by": rule.created_by,
-        "created_at": rule.created_at,
-    })
+    Fields::default()
+        .with("priority", text.priority)
+        .with_texts([
+            ("name", text.name.as_deref()),
+            ("issuer", Some(text.issuer.as_str())),
+            ("issuer_key_id", text.issuer_key_id.as_deref()),
+        ])
+        .with("conditions", conditions.unwrap_or_else(|_| Value::from(text.conditions.as_str())))
+        .with_texts([
+            ("username", Some(text.username.as_str())),
+            ("display_name", text.display_name.as_deref()),
+            ("email", text.email.as_deref()),
+            ("group_names", text.group_names.as_deref()),
+            ("users", Some(text.users.as_str())),
+        ])
+        .with("enabled", rule.enabled)
+        .with_texts([
+            ("valid_from", text.valid_from.as_deref()),
+            ("valid_until", text.valid_until.as_deref()),
+            ("note", text.note.as_deref()),
+            ("created_by", rule.created_by.as_deref()),
+            ("created_at", rule.created_at.as_deref()),
+        ])
 }

@@ -3,55 +3,80 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::mapping::mapping_json;
-use super::output::{Printer, Table};
-use super::window::{WindowArgs, edit};
-use crate::app;
-use crate::config::Config;
+use super::desk::Desk;
+use super::group::{check_separator, once_each};
+use super::mapping;
+use super::output::{Fields, Printer, Table};
+use super::values;
+use super::window::{WindowArgs, edit, state};
 use crate::directory::provisioning_rule;
-use crate::store::{NewUser, Store, User, UserEdit};
+use crate::pki::UnixTime;
+use crate::store::{NewUser, User, UserEdit};
 
 /// What `certgate user` does.
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum UserCommand {
-    /// Add a user
+    /// Add a user, with groups
     #[command(after_help = "\
-Example:
-  certgate user add alice --name \"Alice Dupont\" --email alice@example.com --group ops --group staff")]
+Examples:
+  certgate user add alice --name \"Alice Dupont\" --email alice@example.com --group ops --group staff
+  certgate user add bob --valid-until 2027-01-31 --note \"contract ends\"")]
     Add(Add),
     /// Show a user with groups and mappings
+    #[command(after_help = "\
+Example:
+  certgate user show alice")]
     Show {
         /// The user
         username: String,
     },
     /// List all users
+    #[command(after_help = "\
+Examples:
+  certgate user list
+  certgate user list --json")]
     List,
     /// Change a user's name, address, window or note
     #[command(after_help = "\
 Examples:
   certgate user edit alice --email alice@example.org
   certgate user edit alice --clear valid-until")]
-    Edit(UserChange),
+    Edit(Change),
     /// Let a user in again
+    #[command(after_help = "\
+Example:
+  certgate user enable alice")]
     Enable {
         /// The user
         username: String,
     },
     /// Keep a user out, whatever is mapped
+    #[command(after_help = "\
+Example:
+  certgate user disable alice")]
     Disable {
         /// The user
         username: String,
     },
     /// Give a user another name; groups and mappings follow
+    #[command(after_help = "\
+Example:
+  certgate user rename alice alice.dupont")]
     Rename {
         /// The user
         username: String,
         /// The new name
+        #[arg(value_parser = values::name)]
         new_name: String,
     },
     /// Remove a user with all groups and mappings
+    #[command(after_help = "\
+A user of the same name that is added later has no groups and no mappings.
+
+Example:
+  certgate user remove alice")]
     Remove {
         /// The user
         username: String,
@@ -62,47 +87,51 @@ Examples:
 #[derive(Args, Clone, Debug)]
 pub(super) struct Add {
     /// The name that applications get: visible ASCII without comma
+    #[arg(value_parser = values::name)]
     username: String,
     /// A name for people
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     name: Option<String>,
     /// A mail address
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     email: Option<String>,
     /// A group (repeat for more)
-    #[arg(long)]
+    #[arg(long, value_parser = values::name)]
     group: Vec<String>,
     /// Only mappings lead to this user, never a rule
     #[arg(long)]
     mapped_only: bool,
+    /// Keep the user out until `certgate user enable`
+    #[arg(long)]
+    disabled: bool,
     #[command(flatten)]
     window: WindowArgs,
     /// A remark
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     note: Option<String>,
 }
 
 /// `certgate user edit`
 #[derive(Args, Clone, Debug)]
-pub(super) struct UserChange {
+pub(super) struct Change {
     /// The user
     username: String,
     /// A name for people
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     name: Option<String>,
     /// A mail address
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     email: Option<String>,
-    /// Whether only mappings lead to this user
-    #[arg(long)]
+    /// Whether only mappings lead to this user, never a rule
+    #[arg(long, value_name = "true|false")]
     mapped_only: Option<bool>,
     #[command(flatten)]
     window: WindowArgs,
     /// A remark
-    #[arg(long)]
+    #[arg(long, value_parser = values::text)]
     note: Option<String>,
     /// Make a value empty (repeat for more)
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "FIELD")]
     clear: Vec<Field>,
 }
 
@@ -116,62 +145,68 @@ enum Field {
     Note,
 }
 
+/// Runs the command; a user who is not there is exit code 1.
 pub(super) async fn run(
     command: &UserCommand,
-    config: &Config,
-    store: &Store,
-    actor: Option<String>,
+    desk: &Desk<'_>,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<ExitCode> {
-    match command {
-        UserCommand::Add(add) => {
-            store.user_add(&new_user(add, actor)).await?;
-            printer.done(
-                &format!("added user {}", add.username),
-                &json!({"username": add.username}),
-            )?;
+    let store = desk.store;
+    let (username, sentence) = match command {
+        UserCommand::Show { username } => {
+            show(username, desk, printer).await?;
+            return Ok(ExitCode::SUCCESS);
         }
-        UserCommand::Show { username } => show(username, store, printer).await?,
-        UserCommand::List => list(&store.user_list().await?, printer)?,
+        UserCommand::List => {
+            list(&store.user_list().await?, desk.now, printer)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        UserCommand::Remove { username } => {
+            check_removal(username, desk).await?;
+            store.user_remove(username).await?;
+            let done = Fields::default().with("username", username.as_str()).with("removed", true);
+            let sentence = format!("removed user {username} with all groups and mappings");
+            printer.done(&sentence, &done)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        UserCommand::Add(add) => {
+            store.user_add(&new_user(add, desk)?).await?;
+            (&add.username, format!("added user {}", add.username))
+        }
         UserCommand::Edit(change) => {
-            store.user_edit(&change.username, &user_edit(change)).await?;
-            let done = json!({"username": change.username});
-            printer.done(&format!("changed user {}", change.username), &done)?;
+            store.user_edit(&change.username, &user_edit(change)?).await?;
+            (&change.username, format!("changed user {}", change.username))
         }
         UserCommand::Enable { username } => {
             store.user_set_enabled(username, true).await?;
-            let done = json!({"username": username, "enabled": true});
-            printer.done(&format!("enabled user {username}"), &done)?;
+            (username, format!("enabled user {username}"))
         }
         UserCommand::Disable { username } => {
             store.user_set_enabled(username, false).await?;
-            let done = json!({"username": username, "enabled": false});
-            printer.done(&format!("disabled user {username}"), &done)?;
+            (username, format!("disabled user {username}"))
         }
         UserCommand::Rename { username, new_name } => {
             store.user_rename(username, new_name).await?;
-            let done = json!({"username": new_name});
-            printer.done(&format!("renamed user {username} to {new_name}"), &done)?;
+            (new_name, format!("renamed user {username} to {new_name}"))
         }
-        UserCommand::Remove { username } => {
-            check_removal(username, config, store).await?;
-            store.user_remove(username).await?;
-            printer.done(&format!("removed user {username}"), &json!({"username": username}))?;
-        }
+    };
+    if printer.is_json() {
+        printer.json(&fields(&store.user_show(username).await?))?;
+    } else {
+        printer.line(&sentence)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// A rule would add the user again at their next request, and what had been noted of them would be
 /// gone: then disabling is what is meant.
-async fn check_removal(username: &str, config: &Config, store: &Store) -> anyhow::Result<()> {
-    if store.user_show(username).await?.origin != "rule" {
+async fn check_removal(username: &str, desk: &Desk<'_>) -> anyhow::Result<()> {
+    if desk.store.user_show(username).await?.origin != "rule" {
         return Ok(());
     }
-    let rules = store.rule_list().await?;
+    let rules = desk.store.rule_list().await?;
     let rows: Vec<_> = rules.iter().map(|rule| rule.text.row(rule.enabled)).collect();
-    let settings = app::gate::settings(config);
-    match provisioning_rule(&rows, &settings, username, app::now()) {
+    match provisioning_rule(&rows, &desk.settings(), username, desk.now) {
         Some(priority) => anyhow::bail!(
             "rule {priority} would add {username} again at the next request; to keep this user \
              out use `certgate user disable {username}`, or disable the rule first"
@@ -180,76 +215,89 @@ async fn check_removal(username: &str, config: &Config, store: &Store) -> anyhow
     }
 }
 
-fn new_user(add: &Add, actor: Option<String>) -> NewUser {
-    NewUser {
+fn new_user(add: &Add, desk: &Desk<'_>) -> anyhow::Result<NewUser> {
+    for group in &add.group {
+        check_separator(group, desk)?;
+    }
+    Ok(NewUser {
         username: add.username.clone(),
         display_name: add.name.clone(),
         email: add.email.clone(),
         mapped_only: add.mapped_only,
+        disabled: add.disabled,
         valid_from: add.window.valid_from.clone(),
         valid_until: add.window.valid_until.clone(),
         note: add.note.clone(),
-        created_by: actor,
-        groups: add.group.clone(),
-    }
+        created_by: desk.actor.clone(),
+        groups: once_each(&add.group),
+    })
 }
 
-fn user_edit(change: &UserChange) -> UserEdit {
+fn user_edit(change: &Change) -> anyhow::Result<UserEdit> {
+    let texts = [&change.name, &change.email, &change.note];
+    let is_empty = texts.iter().all(|text| text.is_none()) && change.clear.is_empty();
+    anyhow::ensure!(
+        !is_empty || !change.window.is_empty() || change.mapped_only.is_some(),
+        "nothing to change: give --name, --email, --mapped-only, --valid-from, --valid-until, \
+         --note or --clear"
+    );
     let clear = |field| change.clear.contains(&field);
-    UserEdit {
-        display_name: edit(change.name.as_ref(), clear(Field::Name)),
-        email: edit(change.email.as_ref(), clear(Field::Email)),
+    let window = &change.window;
+    let (from, until) = (window.valid_from.as_ref(), window.valid_until.as_ref());
+    Ok(UserEdit {
+        display_name: edit("name", change.name.as_ref(), clear(Field::Name))?,
+        email: edit("email", change.email.as_ref(), clear(Field::Email))?,
         mapped_only: change.mapped_only,
-        valid_from: edit(change.window.valid_from.as_ref(), clear(Field::ValidFrom)),
-        valid_until: edit(change.window.valid_until.as_ref(), clear(Field::ValidUntil)),
-        note: edit(change.note.as_ref(), clear(Field::Note)),
-    }
+        valid_from: edit("valid-from", from, clear(Field::ValidFrom))?,
+        valid_until: edit("valid-until", until, clear(Field::ValidUntil))?,
+        note: edit("note", change.note.as_ref(), clear(Field::Note))?,
+    })
 }
 
-async fn show(username: &str, store: &Store, printer: &mut Printer<'_>) -> anyhow::Result<()> {
-    let user = store.user_show(username).await?;
-    let mappings = store.mapping_list(Some(username)).await?;
+async fn show(username: &str, desk: &Desk<'_>, printer: &mut Printer<'_>) -> anyhow::Result<()> {
+    let user = desk.store.user_show(username).await?;
+    let mappings = desk.store.mapping_list(Some(username)).await?;
     if printer.is_json() {
-        let mut shown = user_json(&user);
-        if let Value::Object(fields) = &mut shown {
-            fields.insert("mappings".into(), mappings.iter().map(mapping_json).collect());
-        }
-        return printer.json(&shown);
+        let mappings: Value = mappings.iter().map(mapping::fields).collect();
+        return printer.json(&fields(&user).with("mappings", mappings));
     }
-    printer.fields(&user_json(&user))?;
-    super::mapping::print_list(&mappings, printer)
+    printer.fields(&fields(&user))?;
+    if mappings.is_empty() {
+        return printer.line("no mapping: no certificate leads to this user");
+    }
+    printer.line("")?;
+    mapping::list(&mappings, desk, printer)
 }
 
-fn list(users: &[User], printer: &mut Printer<'_>) -> anyhow::Result<()> {
-    if printer.is_json() {
-        return printer.json(&users.iter().map(user_json).collect::<Vec<_>>());
-    }
-    let mut table = Table::new(&["username", "enabled", "name", "email", "groups"]);
+fn list(users: &[User], now: UnixTime, printer: &mut Printer<'_>) -> anyhow::Result<()> {
+    let mut table = Table::new(&["username", "state", "name", "email", "groups"]);
     for user in users {
+        let (from, until) = (user.valid_from.as_ref(), user.valid_until.as_ref());
         table.row([
             user.username.clone(),
-            if user.enabled { "yes" } else { "no" }.to_owned(),
+            state(user.enabled, from, until, now).to_owned(),
             user.display_name.clone().unwrap_or_default(),
             user.email.clone().unwrap_or_default(),
             user.groups.join(","),
         ]);
     }
-    printer.table(&table)
+    printer.list(&users.iter().map(fields).collect::<Vec<_>>(), &table)
 }
 
-fn user_json(user: &User) -> Value {
-    json!({
-        "username": user.username,
-        "display_name": user.display_name,
-        "email": user.email,
-        "groups": user.groups,
-        "origin": user.origin,
-        "mapped_only": user.mapped_only,
-        "enabled": user.enabled,
-        "valid_from": user.valid_from,
-        "valid_until": user.valid_until,
-        "note": user.note,
-        "created_by": user.created_by,
-        "created_at": user.created_at,
-    })
+fn fields(user: &User) -> Fields {
+    Fields::default()
+        .with("username", user.username.as_str())
+        .with("display_name", user.display_name.as_deref())
+        .with("email", user.email.as_deref())
+        .with("groups", &user.groups[..])
+        .with("origin", user.origin.as_str())
+        .with("mapped_only", user.mapped_only)
+        .with("enabled", user.enabled)
+        .with_texts([
+            ("valid_from", user.valid_from.as_deref()),
+            ("valid_until", user.valid_until.as_deref()),
+            ("note", user.note.as_deref()),
+            ("created_by", user.created_by.as_deref()),
+            ("created_at", user.created_at.as_deref()),
+        ])
 }

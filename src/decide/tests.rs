@@ -435,6 +435,25 @@ fn headers_show_less_so_mappings_by_what_they_hide_never_agree_and_blocks_do() {
 }
 
 #[test]
+fn a_proxy_that_sends_no_issuer_cannot_get_round_a_block_by_issuer_and_serial() {
+    use crate::pki::Identity;
+    let alice = shown(params("alice"));
+    let certificate = &alice.certificate;
+    let (serial, subject) = (certificate.serial.clone(), certificate.subject.clone());
+    let headers = || {
+        let identity = Identity::from_headers(Some(serial.clone()), Some(subject.clone()), None);
+        Ok(Presented::Headers(Box::new(identity)))
+    };
+    let mut world = World::new().map("bob", by_issuer_serial(&alice));
+    world.policy.kinds = Kinds::with_weak(&[Kind::Subject]);
+    assert_eq!(world.ask(headers(), ""), "401 unmapped -", "an invisible issuer never agrees");
+    let mut world = world.map("alice", by_subject(&alice));
+    assert_eq!(world.ask(headers(), ""), "200 mapped alice");
+    world.rows.blocks.push(block(by_issuer_serial(&alice)));
+    assert_eq!(world.ask(headers(), ""), "401 blocked -");
+}
+
+#[test]
 fn a_revoked_weak_mapping_gives_way_to_a_stronger_one() {
     let alice = shown(params("alice"));
     let mut world =
@@ -453,11 +472,11 @@ fn a_user_whose_groups_do_not_fit_into_the_answer_is_disabled_and_reported() {
     // then one more group up to the limit.
     world.rows.groups = (0..33).map(|number| group("alice", &format!("{number:0>241}"))).collect();
     world.rows.groups.push(group("alice", &"x".repeat(8192 - 7991)));
-    assert_eq!(Directory::build(&world.rows, ',').unusable(), []);
+    assert_eq!(Directory::build(&world.rows, &Settings::default()).unusable(), []);
     assert_eq!(world.ask(presented(&alice), ""), "200 mapped alice");
     world.rows.groups.pop();
     world.rows.groups.push(group("alice", &"x".repeat(8192 - 7991 + 1)));
-    assert_eq!(Directory::build(&world.rows, ',').unusable().len(), 1);
+    assert_eq!(Directory::build(&world.rows, &Settings::default()).unusable().len(), 1);
     assert_eq!(world.ask(presented(&alice), ""), "401 user_disabled -");
 }
 

@@ -10,6 +10,8 @@ mod fields;
 mod haproxy;
 mod memory;
 mod nginx;
+#[cfg(test)]
+mod nginx_tests;
 mod percent;
 mod reader;
 mod rfc9440;

@@ -137,7 +137,7 @@ fn a_database_that_does_not_answer_is_named_without_its_password() {
 fn a_file_that_is_no_database_is_left_as_it_is() {
     let start = Start::new();
     std::fs::write(start.path("certgate.db"), "not a database, but precious").unwrap();
-    assert_says(&start.refusal(), &["certgate.db", "not a database"]);
+    assert_says(&start.refusal(), &["certgate.db", "not a SQLite database"]);
     assert_eq!(
         std::fs::read_to_string(start.path("certgate.db")).unwrap(),
         "not a database, but precious"

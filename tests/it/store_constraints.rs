@@ -84,12 +84,13 @@ async fn what_is_not_a_boolean_is_refused(database: &Database) {
 
 /// Names that only one database has, with the reason.
 const ONLY_ON_POSTGRES: [&str; 0] = [];
-const ONLY_ON_SQLITE: [&str; 7] = [
+const ONLY_ON_SQLITE: [&str; 8] = [
     // PostgreSQL has a type for these.
     "app_user_enabled_boolean",
     "app_user_mapped_only_boolean",
     "block_enabled_boolean",
     "mapping_enabled_boolean",
+    "rule_enabled_boolean",
     // `update or replace` exists nowhere else.
     "block_id_fixed",
     "mapping_id_fixed",
@@ -98,7 +99,7 @@ const ONLY_ON_SQLITE: [&str; 7] = [
 ];
 
 /// How many rules both databases have, under the same names.
-const SHARED_RULES: usize = 65;
+const SHARED_RULES: usize = 83;
 
 async fn the_same_rules_stand_on_both_databases(database: &Database) {
     let mut names = names_in_the_schema(database);
@@ -146,6 +147,7 @@ fn rules(database: &Database) -> Vec<Rule> {
     let mut rules = RuleBook(BTreeMap::new());
     rules.keys(database);
     rules.users();
+    rules.rules();
     rules.patterns();
     rules.texts(database);
     rules.times();
@@ -260,6 +262,26 @@ impl RuleBook {
         self.accept(name, "delete from user_group where username = 'bob'");
     }
 
+    fn rules(&mut self) {
+        let name = "rule_pkey";
+        let taken = "insert into rule (priority, issuer, conditions, username) values \
+             (1, 'CN=x', '{}', 'x'), (1, 'CN=x', '{}', 'x')";
+        self.refuse(name, taken);
+        self.accept(name, taken.replace("(1, 'CN=x', '{}', 'x'), (1,", "(1,"));
+        for (rule, column, bad, good) in [
+            ("priority_range", "priority", "-1", "0"),
+            ("conditions_object", "conditions", "'[]'", "'{}'"),
+            ("users_kind", "users", "'Any'", "'any'"),
+        ] {
+            let name = format!("rule_{rule}");
+            self.refuse(&name, row_of("rule", column, bad));
+            self.accept(&name, row_of("rule", column, good));
+        }
+        let json = |length: usize| format!("{{\"\":\"{}\"}}", "x".repeat(length - 7));
+        self.refuse("rule_conditions_size", row("rule", "conditions", &json(16 * 1024 + 1)));
+        self.accept("rule_conditions_size", row("rule", "conditions", &json(16 * 1024)));
+    }
+
     fn patterns(&mut self) {
         let hex = "0123456789abcdefABCDEF0123456789".repeat(2);
         let colons = ["aB"; 32].join(":");
@@ -335,10 +357,22 @@ impl RuleBook {
             "note",
             "created_by",
         ];
+        const RULE: [&str; 9] = [
+            "name",
+            "issuer",
+            "issuer_key_id",
+            "username",
+            "display_name",
+            "email",
+            "group_names",
+            "note",
+            "created_by",
+        ];
         let columns = [
             ("app_user", &["display_name", "email", "note", "created_by"][..]),
             ("mapping", &MAPPING),
             ("block", &BLOCK),
+            ("rule", &RULE),
         ];
         let quote = |text: &str| database.text_of(text.as_bytes());
         for (table, columns) in columns {
@@ -361,6 +395,7 @@ impl RuleBook {
             ("app_user", &["valid_from", "valid_until", "created_at"][..]),
             ("mapping", &["valid_from", "valid_until", "created_at", "revoked_at"]),
             ("block", &["valid_from", "valid_until", "created_at"]),
+            ("rule", &["valid_from", "valid_until", "created_at"]),
         ] {
             for column in columns {
                 let name = format!("{table}_{column}_time");
@@ -389,6 +424,7 @@ impl RuleBook {
             ("app_user", "mapped_only"),
             ("mapping", "enabled"),
             ("block", "enabled"),
+            ("rule", "enabled"),
         ] {
             let name = format!("{table}_{column}_boolean");
             self.refuse(&name, row_of(table, column, "2"));
@@ -422,7 +458,7 @@ fn window(table: &str, from: &str, until: &str) -> String {
 }
 
 fn insert(table: &str, given: &[(&str, &str)]) -> String {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    static NUMBER: AtomicU32 = AtomicU32::new(100);
     let username = format!("'n{}'", NUMBER.fetch_add(1, Ordering::Relaxed));
     let mut columns = given.to_vec();
     match table {
@@ -430,7 +466,17 @@ fn insert(table: &str, given: &[(&str, &str)]) -> String {
         "mapping" => columns.push(("username", "'alice'")),
         _ => {}
     }
-    if table != "app_user" && !given.iter().any(|(column, _)| *column == "serial") {
+    if table == "rule" {
+        let priority: &str = &username[2..username.len() - 1];
+        let needed = [
+            ("priority", priority),
+            ("issuer", "'CN=x'"),
+            ("conditions", "'{}'"),
+            ("username", "'x'"),
+        ];
+        let is_given = |name: &str| given.iter().any(|(column, _)| *column == name);
+        columns.extend(needed.into_iter().filter(|(name, _)| !is_given(name)));
+    } else if table != "app_user" && !given.iter().any(|(column, _)| *column == "serial") {
         columns.push(("serial", "'0c'"));
     }
     let (names, values): (Vec<_>, Vec<_>) = columns.into_iter().unzip();

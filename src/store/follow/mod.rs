@@ -112,7 +112,7 @@ impl Session {
         Ok(rows.at(cursor))
     }
 
-    /// As [`Session::load`], handing over row by row: users, groups, mappings, blocks. On an
+    /// As [`Session::load`], handing over row by row: users, groups, mappings, blocks, rules. On an
     /// error what was handed over is part of a snapshot and worth nothing.
     pub async fn load_each(
         &mut self,

@@ -19,33 +19,53 @@ pub struct Member {
 impl Store {
     /// Puts a user into a group.
     pub async fn group_add(&self, username: &str, group: &str) -> Result<(), StoreError> {
-        let work = async {
-            on_either!(self, side => sqlx::query(
-                "insert into user_group (username, group_name) values ($1, $2)",
-            )
-            .bind(username)
-            .bind(group)
-            .execute(&side.pool)
-            .await
-            .map(drop))
-        };
-        self.act(Subject { username, group }, work).await
+        self.group_add_all(&[username], group).await
+    }
+
+    /// Puts users into a group, all or none.
+    pub async fn group_add_all(
+        &self,
+        usernames: &[impl AsRef<str>],
+        group: &str,
+    ) -> Result<(), StoreError> {
+        on_either!(self, side => {
+            let mut transaction = self.act(about(""), side.pool.begin()).await?;
+            for username in usernames.iter().map(AsRef::as_ref) {
+                let insert =
+                    sqlx::query("insert into user_group (username, group_name) values ($1, $2)")
+                        .bind(username)
+                        .bind(group)
+                        .execute(&mut *transaction);
+                self.act(Subject { username, group }, insert).await?;
+            }
+            self.act(about(""), transaction.commit()).await
+        })
     }
 
     /// Takes a user out of a group.
     pub async fn group_remove(&self, username: &str, group: &str) -> Result<(), StoreError> {
-        let work = async {
-            Ok(on_either!(self, side => sqlx::query(
-                "delete from user_group where username = $1 and group_name = $2",
-            )
-            .bind(username)
-            .bind(group)
-            .execute(&side.pool)
-            .await?
-            .rows_affected()))
-        };
-        let removed = self.act(Subject { username, group }, work).await?;
-        found(removed, "member", format!("{username} in {group}"))
+        self.group_remove_all(&[username], group).await
+    }
+
+    /// Takes users out of a group; if one is not in it, none.
+    pub async fn group_remove_all(
+        &self,
+        usernames: &[impl AsRef<str>],
+        group: &str,
+    ) -> Result<(), StoreError> {
+        on_either!(self, side => {
+            let mut transaction = self.act(about(""), side.pool.begin()).await?;
+            for username in usernames.iter().map(AsRef::as_ref) {
+                let delete =
+                    sqlx::query("delete from user_group where username = $1 and group_name = $2")
+                        .bind(username)
+                        .bind(group)
+                        .execute(&mut *transaction);
+                let removed = self.act(Subject { username, group }, delete).await?;
+                found(removed.rows_affected(), "member", format!("{username} in {group}"))?;
+            }
+            self.act(about(""), transaction.commit()).await
+        })
     }
 
     /// Who is in which group, sorted by user and group; of one user if one is named.

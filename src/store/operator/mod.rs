@@ -17,6 +17,7 @@ use super::read::Readable;
 use super::value::NewMoment;
 use super::{OPERATOR_LIMIT, Store, constraint, within};
 use crate::directory::row::PatternRow;
+use crate::pki::UnixTime;
 
 pub use self::block::{Block, BlockEdit, NewBlock};
 pub use self::group::Member;
@@ -176,6 +177,11 @@ fn shown(bytes: Vec<u8>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// A time in the one form that is shown, whatever form SQLite keeps; text that is no time as it is.
+fn shown_moment(text: String) -> String {
+    UnixTime::parse_rfc3339(&text).map_or(text, |time| time.to_string())
+}
+
 /// Reads columns one after the other, as text for people.
 struct Shown<'r, R> {
     row: &'r R,
@@ -196,7 +202,7 @@ impl<'r, R: Readable> Shown<'r, R> {
     }
 
     fn moment(&mut self) -> Result<Option<String>, sqlx::Error> {
-        Ok(self.row.moment(self.step())?.map(shown))
+        Ok(self.row.moment(self.step())?.map(shown).map(shown_moment))
     }
 
     fn flag(&mut self) -> Result<bool, sqlx::Error> {

@@ -47,6 +47,8 @@ pub struct NewUser {
     pub email: Option<String>,
     /// No rule shall lead to this user.
     pub mapped_only: bool,
+    /// The user does not count until it is turned on.
+    pub disabled: bool,
     /// Start of the window, RFC 3339.
     pub valid_from: Option<String>,
     /// End of the window, exclusive.
@@ -87,13 +89,14 @@ impl Store {
                 let mut transaction = side.pool.begin().await?;
                 sqlx::query(
                     "insert into app_user (username, display_name, email, mapped_only, \
-                     valid_from, valid_until, note, created_by) \
-                     values ($1, $2, $3, $4, $5, $6, $7, $8)",
+                     enabled, valid_from, valid_until, note, created_by) \
+                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                 )
                 .bind(&new.username)
                 .bind(&new.display_name)
                 .bind(&new.email)
                 .bind(new.mapped_only)
+                .bind(!new.disabled)
                 .bind(from)
                 .bind(until)
                 .bind(&new.note)

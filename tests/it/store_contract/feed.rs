@@ -300,7 +300,7 @@ async fn a_role_with_rights_on_the_tables_alone_writes_and_follows() {
     database.sql(&format!(
         "create role {role} login password 'throw-away';
          grant insert, update, delete, select on app_user, user_group, mapping, block to {role};
-         grant select on change, feed, certgate_schema to {role};
+         grant select on rule, change, feed, certgate_schema to {role};
          set role {role}; {ALICE}"
     ));
     let url = database.url_as(&role, "throw-away");

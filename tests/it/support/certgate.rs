@@ -36,7 +36,13 @@ impl Certgate {
 
     /// As [`Certgate::start`], on this database.
     pub(crate) fn start_on(database: &Database) -> Self {
-        Self::start_in(Workshop::open("certgate-test").unwrap(), database.secret_url(), "")
+        Self::start_on_with(database, "")
+    }
+
+    /// As [`Certgate::start_with`], on this database.
+    pub(crate) fn start_on_with(database: &Database, further_configuration: &str) -> Self {
+        let workshop = Workshop::open("certgate-test").unwrap();
+        Self::start_in(workshop, database.secret_url(), further_configuration)
     }
 
     fn start_in(workshop: Workshop, url: &str, further_configuration: &str) -> Self {
