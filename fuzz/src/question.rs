@@ -12,7 +12,7 @@ use certgate::decide::{
 };
 use certgate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, RuleRow, UserRow};
 use certgate::directory::{Directory, Kind, Kinds, Rows, Settings};
-use certgate::pki::{Fingerprint, SlashForm};
+use certgate::pki::{Certificate, Fingerprint, SlashForm};
 use certgate::proxy::{ChainsBy, Memory, Presented, Reader};
 
 use super::golden;
@@ -121,8 +121,9 @@ fn is_of_golden_issuer(presented: &Presented) -> bool {
         Presented::Certificate(shown) => &shown.identity,
         Presented::Headers(identity) => identity,
     };
-    let issuer = golden::certificate(golden::INTERMEDIATE).subject;
-    identity.issuer.as_ref() == Some(&issuer)
+    static ISSUER: OnceLock<Certificate> = OnceLock::new();
+    let issuer = ISSUER.get_or_init(|| golden::certificate(golden::INTERMEDIATE));
+    identity.issuer.as_ref() == Some(&issuer.subject)
 }
 
 fn policy(chains: ChainsBy) -> Policy {

@@ -4,6 +4,7 @@
 //! `mapping<TAB>username=alice<TAB>serial=CA%3A92`. What is not set is null, or the usual value of
 //! a column that cannot be null.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use certgate::decide::{Decision, Options, Policy, Question, Trust, TrustPolicy, View, decide};
@@ -13,7 +14,7 @@ use certgate::directory::{
     parse_pattern,
 };
 use certgate::pki::{
-    Certificate, DistinguishedName, Fingerprint, SerialNumber, SlashForm, UnixTime,
+    Certificate, DistinguishedName, Fingerprint, Identity, SerialNumber, SlashForm, UnixTime,
 };
 use certgate::proxy::{Presented, Shown, percent_decode_strict};
 
@@ -46,15 +47,14 @@ pub fn check(data: &[u8]) {
         trust: Trust::default(),
         policy: &policy,
     };
-    let pems = [golden::SUCCESS, golden::REVOKED, golden::UNTRUSTED];
-    for certificate in pems.map(golden::certificate) {
-        let headers = Presented::Headers(Box::new(certgate::pki::Identity::from_headers(
+    for certificate in certificates() {
+        let headers = Presented::Headers(Box::new(Identity::from_headers(
             Some(certificate.serial.clone()),
             Some(certificate.subject.clone()),
             Some(certificate.issuer.clone()),
         )));
-        let shown = Presented::Certificate(std::sync::Arc::new(Shown::from(certificate.clone())));
-        let is_kept_out = is_blocked(&rows, &certificate) || is_revoked(&rows, &certificate);
+        let shown = Presented::Certificate(Arc::new(Shown::from(certificate.clone())));
+        let is_kept_out = is_blocked(&rows, certificate) || is_revoked(&rows, certificate);
         for presented in [headers, shown] {
             let by_certificate = matches!(presented, Presented::Certificate(_));
             let question = Question {
@@ -70,6 +70,12 @@ pub fn check(data: &[u8]) {
             }
         }
     }
+}
+
+fn certificates() -> &'static [Certificate; 3] {
+    static CERTIFICATES: OnceLock<[Certificate; 3]> = OnceLock::new();
+    let pems = [golden::SUCCESS, golden::REVOKED, golden::UNTRUSTED];
+    CERTIFICATES.get_or_init(|| pems.map(golden::certificate))
 }
 
 fn check_user(username: &Name, groups: &[Name]) {
