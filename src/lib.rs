@@ -18,8 +18,6 @@ pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod directory;
-#[doc(hidden)]
-pub mod fuzz_logic;
 pub mod http;
 pub mod metrics;
 pub mod pki;

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| certgate::fuzz_logic::certificate(bytes));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| certgate_fuzz::certificate::check(data));

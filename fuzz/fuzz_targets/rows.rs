@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| certgate::fuzz_logic::rows(bytes));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| certgate_fuzz::rows::check(data));

@@ -25,6 +25,7 @@ mod dialect_behind;
 mod dialect_caddy;
 mod dialect_refusal;
 mod documents;
+mod fuzz_regressions;
 mod identity_tables;
 mod migrating_django;
 mod migrating_map;

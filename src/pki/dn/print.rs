@@ -7,6 +7,7 @@ use std::fmt::{self, Write};
 
 use super::value::Value;
 use super::{Attribute, DistinguishedName, Rdn};
+use crate::pki::attribute::Oid;
 use crate::pki::der;
 
 impl fmt::Debug for DistinguishedName {
@@ -20,24 +21,34 @@ impl fmt::Debug for DistinguishedName {
 /// The text is visible ASCII and spaces, whatever the certificate holds.
 impl fmt::Display for DistinguishedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_name(f, &self.rdns, |value| is_printed_as_text(value.tag()))
+        write_name(f, &self.rdns, Oid::short_name, |value| is_printed_as_text(value.tag()))
     }
 }
 
-/// As `Display`, with `#` and DER for every type that text would lose.
+/// As `Display`, with `#` and DER for every type that text would lose, and with the long name where
+/// the short one is refused in an operator's text.
 pub(super) fn exact(rdns: &[Rdn]) -> String {
     let keeps_type = |value: &Value| {
         !matches!(value.tag(), der::NUMERIC_STRING | der::UTC_TIME | der::GENERALIZED_TIME)
             && is_printed_as_text(value.tag())
     };
+    let word = |oid: &Oid| match oid.short_name() {
+        Some("uid") => Some("uniqueIdentifier"),
+        other => other,
+    };
     let mut text = String::new();
     // Writing into a string cannot fail.
-    let _ = write_name(&mut text, rdns, keeps_type);
+    let _ = write_name(&mut text, rdns, word, keeps_type);
     text
 }
 
 /// Last relative name first, and the attributes within one reversed too.
-fn write_name(out: &mut impl Write, rdns: &[Rdn], is_text: impl Fn(&Value) -> bool) -> fmt::Result {
+fn write_name(
+    out: &mut impl Write,
+    rdns: &[Rdn],
+    word: impl Fn(&Oid) -> Option<&'static str>,
+    is_text: impl Fn(&Value) -> bool,
+) -> fmt::Result {
     for (at, rdn) in rdns.iter().rev().enumerate() {
         for (within, Attribute { oid, value }) in rdn.iter().rev().enumerate() {
             match (at, within) {
@@ -45,7 +56,7 @@ fn write_name(out: &mut impl Write, rdns: &[Rdn], is_text: impl Fn(&Value) -> bo
                 (_, 0) => out.write_char(',')?,
                 (..) => out.write_char('+')?,
             }
-            match oid.short_name() {
+            match word(oid) {
                 Some(name) => write!(out, "{name}=")?,
                 None => write!(out, "{oid}=")?,
             }

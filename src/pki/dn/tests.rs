@@ -229,7 +229,8 @@ fn a_lower_case_uid_is_never_taken_for_the_wrong_attribute() {
     assert_eq!(parse("UID=alice"), Ok(user_id.clone()));
     assert_eq!(parse_own("userid=alice"), Ok(user_id));
     assert_eq!(parse("uid=alice"), Ok(unique.clone()));
-    assert_eq!(parse_own("uniqueIdentifier=alice"), Ok(unique));
+    assert_eq!(parse_own("uniqueIdentifier=alice"), Ok(unique.clone()));
+    assert_eq!(parse_own(&unique.to_exact_text()), Ok(unique));
     let ambiguous = |name: &str| Err(DnError::AmbiguousAttribute { name: name.to_owned() });
     assert_eq!(parse_own("uid=alice"), ambiguous("uid"));
     assert_eq!(parse("Uid=alice"), ambiguous("Uid"));
