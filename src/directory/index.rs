@@ -15,7 +15,7 @@ use super::pattern::{Column, Value, is_visible, shown_texts};
 use crate::pki::{DistinguishedName, Fingerprint, Identity, SerialNumber, Shows};
 
 /// Mappings by kind and key.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct MappingIndex {
     rows: Vec<Mapping>,
     /// One table for each kind, so that a kind nobody uses costs a request nothing.
@@ -94,7 +94,7 @@ fn keys<'i>(kind: Kind, identity: &'i Identity) -> impl Iterator<Item = (&'i [u8
 /// Which column differs by what the input shows: the first of [`BY_CERTIFICATE`] for a
 /// certificate, the first of [`BY_HEADERS`] for headers. Headers that show less than all three are
 /// rare; for them every block is a candidate.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct BlockIndex {
     rows: Vec<Block>,
     by_certificate: HashMap<Column, Table>,

@@ -20,7 +20,7 @@ mod window;
 use std::collections::HashMap;
 
 use index::{BlockIndex, MappingIndex};
-use row::{BlockRow, GroupRow, MappingRow, RuleRow, UserRow};
+use row::{BlockRow, Change, GroupRow, MappingRow, Row, RuleRow, UserRow};
 use rule::{Rule, Rules};
 
 pub use block::Block;
@@ -51,6 +51,38 @@ pub struct Rows {
     pub rules: Vec<RuleRow>,
 }
 
+/// Takes the rows of one snapshot, in any order, and makes a directory of them.
+#[derive(Debug)]
+pub struct Builder {
+    rows: Rows,
+    settings: Settings,
+}
+
+impl Builder {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Self { rows: Rows::default(), settings: settings.clone() }
+    }
+
+    /// Takes one row.
+    pub fn add(&mut self, row: Row) {
+        match row {
+            Row::Block(row) => self.rows.blocks.push(row),
+            Row::Group(row) => self.rows.groups.push(row),
+            Row::Mapping(row) => self.rows.mappings.push(row),
+            Row::Rule(row) => self.rows.rules.push(row),
+            Row::User(row) => self.rows.users.push(row),
+        }
+    }
+
+    /// The directory of all that was taken.
+    #[must_use]
+    pub fn finish(self) -> Directory {
+        Directory::build(&self.rows, &self.settings)
+    }
+}
+
 /// What the operator configured of names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -68,7 +100,7 @@ impl Default for Settings {
 }
 
 /// Users, groups, mappings, blocks and rules, indexed by canonical keys.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Directory {
     users: Vec<User>,
     by_username: HashMap<Name, usize>,
@@ -116,6 +148,13 @@ impl Directory {
         }
         directory.add_rules(&rows.rules);
         directory
+    }
+
+    /// The directory with these keys as they stand now, all at once. None where only a load of
+    /// everything would tell what is true.
+    #[must_use]
+    pub fn apply(&self, changes: &[Change]) -> Option<Self> {
+        changes.is_empty().then(|| self.clone())
     }
 
     /// The user of that exact name.

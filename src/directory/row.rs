@@ -26,6 +26,27 @@ pub enum Row {
     User(UserRow),
 }
 
+/// What stands in the store now under a key that changed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// A row of `block`, or none under that id.
+    Block(i64, Option<BlockRow>),
+    /// A row of `mapping`, or none under that id.
+    Mapping(i64, Option<MappingRow>),
+    /// A row of `rule`, or none of that priority.
+    Rule(i64, Option<RuleRow>),
+    /// A user, or none of exactly that name, with every membership under it: also the answer to a
+    /// changed row of `user_group`.
+    User {
+        /// The key.
+        username: Vec<u8>,
+        /// Its row.
+        row: Option<UserRow>,
+        /// Its memberships.
+        groups: Vec<GroupRow>,
+    },
+}
+
 /// A row of `app_user`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UserRow {

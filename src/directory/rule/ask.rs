@@ -12,7 +12,7 @@ use crate::directory::{Directory, Settings, read};
 use crate::pki::UnixTime;
 
 /// The readable rules, in the order in which they are asked.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::directory) struct Rules {
     rows: Vec<Rule>,
     /// Users by name in lower case, where a rule could give a name that is another's but for case.
