@@ -3,6 +3,7 @@
 pub(crate) mod certgate;
 pub(crate) mod database;
 pub(crate) mod fastcgi;
+pub(crate) mod follower;
 pub(crate) mod nginx;
 pub(crate) mod pki;
 pub(crate) mod proxies;
