@@ -77,6 +77,7 @@ async fn start(config: &Config, env: &Environment, migration: Migration) -> anyh
         replica: Arc::clone(&replica),
         metrics,
         settings: gate::settings(config),
+        max_staleness: gate.policy.max_staleness,
         now,
     };
     let session = first_session(&follower, config, migration).await?;

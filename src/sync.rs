@@ -10,16 +10,18 @@ mod provision;
 mod replica;
 #[cfg(test)]
 mod simulator;
+mod snapshot;
 mod staleness;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use machine::{Action, Event, State};
+use machine::{Action, Event, POLL_INTERVAL, State};
 pub use provision::{Provisioner, Wishes, provisioning};
 use replica::Asked;
 pub use replica::Replica;
+pub use snapshot::{SnapshotError, SnapshotFile};
 pub use staleness::StalenessWatch;
 
 use crate::directory::row::Change;
@@ -30,6 +32,10 @@ use crate::store::{DatabaseUrl, Looked, Open, Session, Store, StoreError};
 
 /// Between two looks at whether a directory that was replaced is still being read.
 const RETIRE_PAUSE: Duration = Duration::from_millis(10);
+/// Looks in the time that a directory may be old.
+const LOOKS_PER_STALENESS: u32 = 50;
+/// Shortest time between two looks without a notification.
+const SHORTEST_POLL: Duration = Duration::from_millis(100);
 /// Most rows at fault that one load reports one by one.
 const MAX_REPORTED_ROWS: usize = 20;
 
@@ -44,6 +50,8 @@ pub struct Follower {
     pub metrics: Metrics,
     /// What is configured of names.
     pub settings: Settings,
+    /// From which age on requests are refused; none is never.
+    pub max_staleness: Option<Duration>,
     /// The clock.
     pub now: fn() -> UnixTime,
 }
@@ -202,7 +210,8 @@ impl Hands {
             }
             Action::WaitUntil(moment) => {
                 let session = self.session.as_mut().ok_or_else(no_session)?;
-                session.wait(moment.saturating_duration_since(Instant::now())).await?;
+                let limit = moment.saturating_duration_since(Instant::now());
+                session.wait(limit.min(poll_interval(self.follower.max_staleness))).await?;
                 self.follower
                     .replica
                     .looked(Asked::new((self.follower.now)()).known(session.looked_at()));
@@ -245,6 +254,13 @@ impl Hands {
         self.follower.publish(directory, asked);
         Event::Applied { at: Instant::now() }
     }
+}
+
+/// Longest wait before a look. What may not be old is looked at often: the age that a database
+/// which goes away leaves behind is then nearly nothing, and its limit holds nearly whole.
+fn poll_interval(max_staleness: Option<Duration>) -> Duration {
+    let often = max_staleness.map_or(POLL_INTERVAL, |limit| limit / LOOKS_PER_STALENESS);
+    often.clamp(SHORTEST_POLL, POLL_INTERVAL)
 }
 
 fn no_session() -> StoreError {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// Pause before the first new session after a failure.
 pub(super) const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
 /// Longest pause between sessions: a store that returns is seen within a second.
-pub(super) const LAST_BACK_OFF: Duration = Duration::from_millis(800);
+pub(super) const LAST_BACK_OFF: Duration = Duration::from_millis(500);
 /// Longest wait for a notification before the store is asked anyway. Together with the limit of a
 /// look it finds a connection that is deaf or half open within 3 s.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(1);

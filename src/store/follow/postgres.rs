@@ -349,5 +349,5 @@ const ENTRIES: &str = "
 const CHANNEL: &str = "certgate";
 /// After every transaction: a load has no cursor, and so nothing to count from it on.
 const LAST_XID: &str = "18446744073709551615";
-/// How often to call `certgate_tend()`.
-const TEND_INTERVAL: Duration = Duration::from_secs(5);
+/// How often to call `certgate_tend()`; what standbys know is at least as old.
+const TEND_INTERVAL: Duration = Duration::from_secs(2);

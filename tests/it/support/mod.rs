@@ -1,6 +1,7 @@
 //! What several tests need.
 
 pub(crate) mod certgate;
+pub(crate) mod cluster;
 pub(crate) mod database;
 pub(crate) mod fastcgi;
 pub(crate) mod follower;
