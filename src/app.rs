@@ -27,8 +27,8 @@ use crate::http::ops;
 use crate::metrics::Metrics;
 use crate::pki::UnixTime;
 use crate::reason::CODES;
-use crate::store::{DatabaseUrl, Open, Store, StoreError};
-use crate::sync::{Follower, Replica, provisioning};
+use crate::store::{DatabaseUrl, Open, Session, Store, StoreError};
+use crate::sync::{Follower, Replica, StalenessWatch, provisioning};
 
 /// Longer than nginx keeps its upstream connections (60 s), so that it is nginx who closes them.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -77,16 +77,22 @@ async fn start(config: &Config, env: &Environment, migration: Migration) -> anyh
         replica: Arc::clone(&replica),
         metrics,
         settings: gate::settings(config),
+        max_staleness: gate.policy.max_staleness,
         now,
     };
-    let session = match open_store(config, migration).await? {
-        Some(store) => Some(follower.start_session(&store).await?),
-        None => None,
+    let session = first_session(&follower, config, migration).await?;
+    let watch = StalenessWatch {
+        replica: Arc::clone(&replica),
+        max_staleness: gate.policy.max_staleness,
+        metrics: gate.metrics.clone(),
+        now,
     };
+    let watching_age = tokio::spawn(watch.run());
     let following = tokio::spawn(follower.run(session));
     let provisioning = tokio::spawn(provisioner.run());
     let served = run(listeners, &gate).await;
     following.abort();
+    watching_age.abort();
     provisioning.abort();
     served
 }
@@ -103,24 +109,29 @@ pub fn database_url(config: &Config) -> Result<DatabaseUrl, StoreError> {
     DatabaseUrl::parse(config.database.url.expose())
 }
 
-/// Opens the store as `directory.wait_for_database` says; none means it is tried again later.
-async fn open_store(config: &Config, migration: Migration) -> anyhow::Result<Option<Store>> {
-    let url = &database_url(config)?;
-    let opened = match migration {
-        Migration::AsNeeded => Store::open(url, Open::Create).await,
-        Migration::First => match Store::migrate(url).await {
-            Ok(_) => Store::open(url, Open::Create).await,
-            Err(error) => Err(error),
-        },
-    };
-    match opened {
-        Ok(store) => Ok(Some(store)),
+/// Opens the store and loads it, as `directory.wait_for_database` says; none means it is tried
+/// again later.
+async fn first_session(
+    follower: &Follower,
+    config: &Config,
+    migration: Migration,
+) -> anyhow::Result<Option<Session>> {
+    match open_and_load(follower, migration).await {
+        Ok(session) => Ok(Some(session)),
         Err(error) if error.is_retryable() && config.directory.wait_for_database => {
             tracing::warn!(%error, "starting without the database; answering 503 until it is there");
             Ok(None)
         }
         Err(error) => Err(error.into()),
     }
+}
+
+async fn open_and_load(follower: &Follower, migration: Migration) -> Result<Session, StoreError> {
+    if migration == Migration::First {
+        Store::migrate(&follower.url).await?;
+    }
+    let store = Store::open(&follower.url, Open::Create).await?;
+    follower.start_session(&store).await
 }
 
 /// Serves on every listener until a signal, then drains.

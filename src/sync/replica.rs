@@ -8,6 +8,7 @@ use arc_swap::{ArcSwapOption, Guard};
 
 use crate::directory::Directory;
 use crate::pki::UnixTime;
+use crate::store::Manner;
 
 /// A complete copy of the store's directory, and how fresh it is.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Replica {
     looked_at: AtomicI64,
     /// Why the store cannot be followed at the moment; none while it is.
     trouble: Mutex<Option<String>>,
+    /// How the store is followed; none before the first load.
+    manner: Mutex<Option<Manner>>,
 }
 
 impl Default for Replica {
@@ -30,6 +33,7 @@ impl Default for Replica {
             looked_after: AtomicU64::new(0),
             looked_at: AtomicI64::new(0),
             trouble: Mutex::new(Some("nothing was loaded yet".to_owned())),
+            manner: Mutex::new(None),
         }
     }
 }
@@ -58,10 +62,22 @@ impl Replica {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Publishes a directory that was true at `asked`.
-    pub(super) fn publish(&self, directory: Directory, asked: Asked) {
-        self.directory.store(Some(Arc::new(directory)));
+    /// How the store is, or was last, followed; none before the first load.
+    #[must_use]
+    pub fn manner(&self) -> Option<Manner> {
+        *self.manner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how the store is followed.
+    pub(super) fn set_manner(&self, manner: Manner) {
+        *self.manner.lock().unwrap_or_else(PoisonError::into_inner) = Some(manner);
+    }
+
+    /// Publishes a directory that was true at `asked`; gives back the one before.
+    pub(super) fn publish(&self, directory: Directory, asked: Asked) -> Option<Arc<Directory>> {
+        let before = self.directory.swap(Some(Arc::new(directory)));
         self.note(self.after(asked), asked);
+        before
     }
 
     /// Notes that what is published was still true at `asked`. A moment that is known already says
