@@ -4,6 +4,7 @@
 //! Any gap ends the session and a new one starts from a whole load. While the store is away the
 //! last directory stays, and its age says so; nothing here ever guesses.
 
+mod keeper;
 mod load;
 mod machine;
 mod provision;
@@ -17,6 +18,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use keeper::Keeper;
 use machine::{Action, Event, POLL_INTERVAL, State};
 pub use provision::{Provisioner, Wishes, provisioning};
 use replica::Asked;
@@ -65,6 +67,14 @@ impl Follower {
         let mut session = Session::start(store).await?;
         self.load(&mut session).await?;
         Ok(session)
+    }
+
+    /// Publishes what was kept in a file, as old as it is, while the database is away.
+    pub fn start_from_snapshot(&self, directory: Directory, true_at: UnixTime, away: &StoreError) {
+        report_unusable(&directory);
+        self.show(&directory);
+        self.replica.publish_old(directory, true_at, (self.now)());
+        self.lost(away);
     }
 
     /// Goes on with this session, if there is one, and opens a new one after every failure; never

@@ -210,8 +210,9 @@ pub(super) fn pattern(row: &impl Readable) -> Result<PatternRow, sqlx::Error> {
 macro_rules! read_all {
     ($connection:expr, $each:expr) => {{
         use crate::store::read;
-        read::read_table!($connection, read::USERS, read::user, $each);
+        // Memberships first: a builder then has them when their user comes.
         read::read_table!($connection, read::GROUPS, read::group, $each);
+        read::read_table!($connection, read::USERS, read::user, $each);
         read::read_table!($connection, read::MAPPINGS, read::mapping, $each);
         read::read_table!($connection, read::BLOCKS, read::block, $each);
         read::read_table!($connection, read::RULES, read::rule, $each);

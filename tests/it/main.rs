@@ -50,6 +50,7 @@ mod pkits;
 mod rule_serve;
 mod rule_store;
 mod service_start;
+mod snapshot_start;
 mod spoof_seeds;
 mod store_constraints;
 mod store_contract;
