@@ -59,3 +59,4 @@ mod store_users;
 mod support;
 mod sync_file;
 mod trust_chains;
+mod usage_required;

@@ -170,6 +170,12 @@ impl Leaf {
         self
     }
 
+    /// The key usage, all of it.
+    pub(crate) fn key_usage(mut self, usages: &[KeyUsagePurpose]) -> Self {
+        self.params.key_usages = usages.to_vec();
+        self
+    }
+
     /// A subject of attributes in their order.
     pub(crate) fn subject(mut self, attributes: &[(DnType, &str)]) -> Self {
         let mut name = DistinguishedName::new();
