@@ -4,6 +4,7 @@
 //! lines is the order of the codes in the contract. Any doubt is a deny with a reason of its own;
 //! "could not decide" is a value too, and never an allow.
 
+mod foresight;
 mod options;
 mod trust;
 mod usage;
@@ -11,6 +12,7 @@ mod usage;
 use std::borrow::Cow;
 use std::time::Duration;
 
+pub use foresight::{Lockout, foresee};
 pub use options::{Options, OptionsError, Required};
 pub use trust::{Chains, Lapsed, RevocationPolicy, Trust, TrustPolicy, subjects};
 pub use usage::{RequiredUsage, UsageFault};

@@ -280,7 +280,7 @@ fn parse(column: Column, bytes: &[u8]) -> Result<Value, String> {
 const MAX_KEY_ID_BYTES: usize = 64;
 
 /// A keyIdentifier as OpenSSL prints it: hex, colons allowed between pairs.
-fn parse_key_id(text: &str) -> Result<Box<[u8]>, String> {
+pub(super) fn parse_key_id(text: &str) -> Result<Box<[u8]>, String> {
     let plain = if text.contains(':') {
         if text.split(':').any(|pair| pair.len() != 2) {
             return Err("colons must stand between pairs of hex digits".to_owned());

@@ -11,6 +11,7 @@
 mod constraint;
 mod error;
 mod follow;
+mod known;
 mod operator;
 mod provision;
 mod read;
