@@ -20,6 +20,7 @@ mod config_cli;
 mod config_listeners;
 mod config_load;
 mod crl_fetch;
+mod crl_outlook;
 mod crl_service;
 mod dialect_behind;
 mod dialect_caddy;
