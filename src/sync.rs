@@ -6,6 +6,7 @@
 
 mod provision;
 mod replica;
+mod snapshot;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub use provision::{Provisioner, Wishes, provisioning};
 use replica::Asked;
 pub use replica::Replica;
+pub use snapshot::{SnapshotError, SnapshotFile};
 
 use crate::directory::{Directory, Relation, Rows, Settings, Severity};
 use crate::metrics::{DirectoryRows, Metrics, SyncState};

@@ -2,8 +2,8 @@
 //!
 //! It lets nobody in: it is there to tell beforehand what revocation lists will say.
 
-use super::mapping::Mapping;
-use super::pattern::{Column, Value};
+use super::pattern::{Column, Pattern, Value};
+use super::read;
 use super::row::MappingRow;
 use super::unusable::RowError;
 use crate::pki::{DistinguishedName, SerialNumber, SlashForm, UnixTime};
@@ -28,13 +28,19 @@ impl KnownCertificate {
     /// # Errors
     /// The row cannot be read, so that it never lets anybody in.
     pub fn of_mapping(row: &MappingRow, now: UnixTime) -> Result<Option<Self>, RowError> {
-        let mapping = Mapping::read(row, 0)?;
+        let read = Pattern::read(&row.pattern);
+        if let Some(fault) = read.faults.into_iter().next() {
+            return Err(RowError::new(fault.column.name(), fault.why));
+        }
+        let window =
+            read::window(row.enabled, row.valid_from.as_deref(), row.valid_until.as_deref())?;
+        let revoked_at = read::time("revoked_at", row.revoked_at.as_deref())?;
         let (Some(issuer), Some(Value::Serial(serial))) =
-            (&row.pattern.issuer, mapping.pattern.value(Column::Serial))
+            (&row.pattern.issuer, read.pattern.value(Column::Serial))
         else {
             return Ok(None);
         };
-        if !mapping.is_active(now) {
+        if !window.is_open(now) || revoked_at.is_some_and(|at| at <= now) {
             return Ok(None);
         }
         let issuer = DistinguishedName::parse(&String::from_utf8_lossy(issuer), SlashForm::Accept)
@@ -42,7 +48,7 @@ impl KnownCertificate {
         Ok(Some(Self {
             username: String::from_utf8_lossy(&row.username).into_owned(),
             issuer,
-            issuer_key_id: match mapping.pattern.value(Column::IssuerKeyId) {
+            issuer_key_id: match read.pattern.value(Column::IssuerKeyId) {
                 Some(Value::KeyId(id)) => Some(id.clone()),
                 _ => None,
             },

@@ -78,7 +78,7 @@ pub struct GroupRow {
 }
 
 /// The columns that say which certificates a mapping or block is about; null is not looked at.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct PatternRow {
     /// SHA-256 over the certificate.
     pub sha256: Option<Vec<u8>>,
@@ -128,7 +128,7 @@ pub struct MappingRow {
 }
 
 /// A row of `block`.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct BlockRow {
     /// The key.
     pub id: i64,
@@ -145,7 +145,7 @@ pub struct BlockRow {
 }
 
 /// A row of `rule`.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct RuleRow {
     /// The key, and the order in which rules are asked.
     pub priority: i64,

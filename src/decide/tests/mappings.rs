@@ -1,8 +1,8 @@
 //! Which mapping decides, where several match or none does.
 
 use super::{
-    World, at, by_issuer_serial, by_issuer_subject, by_sha256, by_subject, params, presented,
-    shown, text,
+    World, at, block, by_issuer_serial, by_issuer_subject, by_sha256, by_subject, params,
+    presented, shown, text,
 };
 use crate::directory::{Kind, Kinds};
 
@@ -84,4 +84,21 @@ fn two_issuers_with_one_serial_never_cross() {
         World::new().map("alice", by_issuer_serial(&one)).map("bob", by_issuer_serial(&two));
     assert_eq!(world.ask(presented(&one), ""), "200 mapped alice");
     assert_eq!(world.ask(presented(&two), ""), "200 mapped bob");
+}
+
+#[test]
+fn a_name_with_a_control_character_agrees_with_no_mapping_though_it_equals_one_without() {
+    let broken = shown(params("alice\n"));
+    let clean = shown(params("alice"));
+    assert_eq!(broken.certificate.subject, clean.certificate.subject);
+    for pattern in [by_subject(&clean), by_issuer_subject(&clean), by_subject(&broken)] {
+        let mut world = World::new().map("alice", pattern);
+        world.policy.kinds = Kinds::with_weak(&[Kind::Subject, Kind::IssuerSubject]);
+        assert_eq!(world.ask(presented(&broken), ""), "401 unmapped -");
+    }
+    // What keeps people out is not so particular.
+    let mut world = World::new().map("alice", by_sha256(&broken));
+    assert_eq!(world.ask(presented(&broken), ""), "200 mapped alice");
+    world.rows.blocks.push(block(by_subject(&clean)));
+    assert_eq!(world.ask(presented(&broken), ""), "401 blocked -");
 }
