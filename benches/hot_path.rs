@@ -7,7 +7,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use certgate::decide::{Options, Policy, Question, Trust, TrustPolicy, View, decide};
+use certgate::decide::{
+    Options, Policy, Question, RequiredUsage, Trust, TrustPolicy, View, decide,
+};
 use certgate::directory::row::{GroupRow, MappingRow, PatternRow, UserRow};
 use certgate::directory::{Directory, Kind, Kinds, Rows, Settings};
 use certgate::pki::{Certificate, Identity, SerialNumber, SlashForm, UnixTime};
@@ -166,6 +168,7 @@ fn find_and_decide(criterion: &mut Criterion) {
         issuers: Vec::new(),
         max_staleness: Some(Duration::from_secs(60)),
         trust: TrustPolicy::default(),
+        usage: RequiredUsage::default(),
     };
     for size in SIZES {
         let directory = directory(size);

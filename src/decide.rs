@@ -4,13 +4,17 @@
 //! lines is the order of the codes in the contract. Any doubt is a deny with a reason of its own;
 //! "could not decide" is a value too, and never an allow.
 
+mod foresight;
 mod options;
 mod trust;
+mod usage;
 
 use std::time::Duration;
 
+pub use foresight::{Lockout, foresee};
 pub use options::{Options, OptionsError, Required};
 pub use trust::{Chains, Lapsed, RevocationPolicy, Trust, TrustPolicy, subjects};
+pub use usage::{RequiredUsage, UsageFault};
 
 use crate::directory::{Directory, Found, Holder, Kinds, Ruled, User, Wish};
 use crate::pki::{Certificate, DistinguishedName, Identity, UnixTime};
@@ -43,6 +47,8 @@ pub struct Policy {
     pub max_staleness: Option<Duration>,
     /// What of chains and CRLs is checked here (`trust.mode`, `revocation.*`).
     pub trust: TrustPolicy,
+    /// What a certificate must be made for (`usage.*`).
+    pub usage: RequiredUsage,
 }
 
 /// A CA whose certificates are let in.
@@ -204,14 +210,7 @@ fn judge_certificate(certificate: &Certificate, view: &View<'_>) -> Result<(), D
     if view.now.as_seconds() > certificate.not_after.as_seconds() {
         return Err(DenyReason::CertificateExpired);
     }
-    if !certificate.usage.allows_client_auth() {
-        return Err(DenyReason::UsageNotAllowed);
-    }
-    // A CA's own certificate is no client (RFC 5280 4.2.1.9).
-    if certificate.is_ca {
-        return Err(DenyReason::UsageNotAllowed);
-    }
-    Ok(())
+    view.policy.usage.judge(certificate).map_err(|_| DenyReason::UsageNotAllowed)
 }
 
 /// Headers show no certificate: then there is none whose chain or CRL could be checked, and the

@@ -76,7 +76,7 @@ codes! {
         RevocationUnknown = "revocation_unknown",
         /// No mapping and no rule.
         Unmapped = "unmapped",
-        /// Not a client certificate by its own extensions.
+        /// Not a client certificate by its own extensions, or not of a usage that is required.
         UsageNotAllowed = "usage_not_allowed",
         /// The user is disabled or outside its window.
         UserDisabled = "user_disabled",

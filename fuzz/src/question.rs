@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use certgate::config;
 use certgate::decide::{
-    Allow, Chains, Decision, Options, Policy, Question, Trust, TrustPolicy, View, decide,
+    Allow, Chains, Decision, Options, Policy, Question, RequiredUsage, Trust, TrustPolicy, View,
+    decide,
 };
 use certgate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, RuleRow, UserRow};
 use certgate::directory::{Directory, Kind, Kinds, Rows, Settings};
@@ -138,6 +139,7 @@ fn policy(chains: ChainsBy) -> Policy {
             },
             revocation: None,
         },
+        usage: RequiredUsage::default(),
     }
 }
 

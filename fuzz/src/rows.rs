@@ -7,7 +7,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use certgate::decide::{Decision, Options, Policy, Question, Trust, TrustPolicy, View, decide};
+use certgate::decide::{
+    Decision, Options, Policy, Question, RequiredUsage, Trust, TrustPolicy, View, decide,
+};
 use certgate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, RuleRow, UserRow};
 use certgate::directory::{
     Directory, Kind, Kinds, MAX_USER_AND_GROUPS_BYTES, Name, Rows, Settings, User, check_rule,
@@ -39,6 +41,7 @@ pub fn check(data: &[u8]) {
         issuers: Vec::new(),
         max_staleness: None,
         trust: TrustPolicy::default(),
+        usage: RequiredUsage::default(),
     };
     let view = View {
         directory: Some(&directory),

@@ -119,6 +119,7 @@ pub fn policy(config: &Config) -> Policy {
                 grace: config.revocation.grace,
             }),
         },
+        usage: config.usage.clone(),
     }
 }
 

@@ -1,13 +1,16 @@
 //! `certgate config check|show|example`.
 //!
-//! Reads the configuration and nothing else: no database, no socket. Never shows a password or a
-//! secret.
+//! Reads the configuration and nothing else, but for one thing: where CRLs are configured, `check`
+//! reads them and the database, to tell whom they would deny. Never shows a password or a secret.
 
 use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::outlook::Outlook;
+use super::output::Printer;
+use crate::app;
 use crate::config::{ConfigErrors, Loaded, example, markdown_table};
 use crate::telemetry::write_escaped;
 
@@ -29,11 +32,13 @@ pub struct ConfigArgs {
 pub enum ConfigCommand {
     /// Say whether the configuration can be used, with every problem in it
     #[command(after_help = "\
-Exit code 0: it can; 2: it cannot.
+Exit code 0: it can; 2: it cannot. Where CRLs are configured, it also reads them and the database,
+and counts the mappings bound to a serial that they would deny, before they do.
 
 Examples:
   certgate config check
-  certgate --config ./certgate.toml config check --json")]
+  certgate --config ./certgate.toml config check --json
+  CERTGATE_REVOCATION__CRL=new.crl,ca.pem certgate config check    with new CRLs")]
     Check,
     /// Print a commented example with every key
     #[command(after_help = "\
@@ -63,7 +68,7 @@ pub fn run(
     load: impl FnOnce() -> Result<Loaded, ConfigErrors>,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> io::Result<u8> {
+) -> anyhow::Result<u8> {
     match args.command {
         ConfigCommand::Check => check(load(), json, out, err),
         ConfigCommand::Example { markdown } => {
@@ -71,7 +76,7 @@ pub fn run(
             out.write_all(text.as_bytes())?;
             Ok(YES)
         }
-        ConfigCommand::Show => show(load(), json, out, err),
+        ConfigCommand::Show => Ok(show(load(), json, out, err)?),
     }
 }
 
@@ -80,21 +85,28 @@ fn check(
     json: bool,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> io::Result<u8> {
+) -> anyhow::Result<u8> {
     let loaded = match loaded {
         Ok(loaded) => loaded,
-        Err(errors) => return refuse(&errors, json, out, err),
+        Err(errors) => return Ok(refuse(&errors, json, out, err)?),
     };
+    let outlook = Outlook::look(&loaded.config, app::now())?;
+    let printer = &mut Printer::new(out, json);
     if json {
         let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-        let answer = json!({ "ok": true, "file": file(&loaded), "warnings": warnings });
-        writeln!(out, "{answer}")?;
+        let answer = json!({
+            "ok": true, "file": file(&loaded), "warnings": warnings, "revocation": outlook,
+        });
+        printer.json(&answer)?;
         return Ok(YES);
     }
     write_warnings(&loaded, err)?;
     match &loaded.file {
-        Some(path) => writeln!(out, "{}", one_line(&format!("ok: {}", path.display())))?,
-        None => writeln!(out, "ok: no file, only defaults and the environment")?,
+        Some(path) => printer.line(&format!("ok: {}", path.display()))?,
+        None => printer.line("ok: no file, only defaults and the environment")?,
+    }
+    if let Some(outlook) = outlook {
+        outlook.print(printer)?;
     }
     Ok(YES)
 }

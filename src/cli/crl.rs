@@ -80,9 +80,9 @@ impl ListFacts {
 
 /// A file that cannot be used.
 #[derive(Debug, Serialize)]
-struct Problem {
-    file: PathBuf,
-    why: String,
+pub(super) struct Problem {
+    pub(super) file: PathBuf,
+    pub(super) why: String,
 }
 
 #[derive(Debug, Serialize)]

@@ -16,8 +16,9 @@ use super::sent::as_headers;
 use super::values;
 use crate::app;
 use crate::config::{Config, HEADER_MODE_UNCHECKED, Source};
-use crate::decide::{self, Decision, Options, Question, Required, Trust, View};
+use crate::decide::{self, Decision, Options, Question, Required, RequiredUsage, Trust, View};
 use crate::directory::{Considered, Directory, Holder, Rows};
+use crate::pki::{Certificate, key_usage_names, purpose_text};
 use crate::proxy::{Presented, Shown};
 use crate::reason::DenyReason;
 
@@ -49,8 +50,55 @@ struct Explanation {
     user: Option<String>,
     assumed: String,
     certificate: Facts,
+    usage: Option<UsageFacts>,
     trust: TrustFacts,
     considered: Vec<Considered>,
+}
+
+/// Whether the certificate is made for what it is presented for; what is asked of all (a client's,
+/// no CA's) is not listed.
+#[derive(Debug, Serialize)]
+struct UsageFacts {
+    allowed: bool,
+    why: Option<String>,
+    required: RequiredFacts,
+}
+
+/// What `usage.*` asks for.
+#[derive(Debug, Serialize)]
+struct RequiredFacts {
+    extended_key_usage: Vec<String>,
+    key_usage: Vec<&'static str>,
+    policies: Vec<String>,
+}
+
+impl UsageFacts {
+    fn new(certificate: &Certificate, required: &RequiredUsage) -> Self {
+        let judged = required.judge(certificate);
+        Self {
+            allowed: judged.is_ok(),
+            why: judged.err().map(|fault| fault.to_string()),
+            required: RequiredFacts {
+                extended_key_usage: required.extended_key_usage.clone(),
+                key_usage: key_usage_names(required.key_usage),
+                policies: required.policies.clone(),
+            },
+        }
+    }
+
+    /// One line for people, where there is something to say.
+    fn line(&self) -> Option<String> {
+        let required = &self.required;
+        let purposes = required.extended_key_usage.iter().map(|oid| purpose_text(oid));
+        let asked: Vec<&str> = purposes.chain(required.key_usage.iter().copied()).collect();
+        let policies = required.policies.join(" or ");
+        match &self.why {
+            Some(why) => Some(format!("usage: not allowed: {why}")),
+            None if asked.is_empty() && policies.is_empty() => None,
+            None if policies.is_empty() => Some(format!("usage: has {}", asked.join(", "))),
+            None => Some(format!("usage: has {}", [&asked[..], &[&policies]].concat().join(", "))),
+        }
+    }
 }
 
 /// Explains; exit code 0 if the answer would be 200, 1 for a deny, 2 if there is no decision.
@@ -84,6 +132,8 @@ pub(super) async fn run(
         user: user(&decision),
         assumed: assumed(desk.config),
         certificate: Facts::from(&shown.certificate),
+        usage: matches!(presented, Ok(Presented::Certificate(_)))
+            .then(|| UsageFacts::new(&shown.certificate, &policy.usage)),
         trust: TrustFacts::new(&shown, &known, &policy, now),
         considered: match holder(&presented) {
             Some(holder) => directory.consider(holder, now, policy.kinds),
@@ -156,6 +206,9 @@ fn print(explanation: &Explanation, printer: &mut Printer<'_>) -> anyhow::Result
     printer.line(&format!("assumed: {}", explanation.assumed))?;
     for (name, value) in explanation.certificate.lines() {
         printer.line(&format!("  {name:<13} {value}"))?;
+    }
+    if let Some(line) = explanation.usage.as_ref().and_then(UsageFacts::line) {
+        printer.line(&line)?;
     }
     for line in explanation.trust.lines() {
         printer.line(&line)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::pki::{Certificate, ExtendedKeyUsage};
+use crate::pki::{Certificate, ExtendedKeyUsage, key_usage_names, purpose_text};
 
 /// The facts of a certificate, in the order in which they are printed.
 #[derive(Debug, Serialize)]
@@ -19,7 +19,9 @@ pub(super) struct Facts {
     pub(super) not_after: String,
     pub(super) issuer_key_id: Option<String>,
     pub(super) common_name: Option<String>,
+    pub(super) key_usage: Option<Vec<&'static str>>,
     pub(super) extended_key_usage: Option<Vec<String>>,
+    pub(super) policies: Vec<String>,
     pub(super) is_ca: bool,
     pub(super) san: Names,
 }
@@ -46,10 +48,12 @@ impl From<&Certificate> for Facts {
             not_after: certificate.not_after.to_string(),
             issuer_key_id: certificate.authority_key_id.as_deref().map(hex),
             common_name: certificate.common_name.clone(),
+            key_usage: certificate.key_usage.map(key_usage_names),
             extended_key_usage: match &certificate.usage {
                 ExtendedKeyUsage::Absent => None,
                 ExtendedKeyUsage::Present { oids, .. } => Some(oids.clone()),
             },
+            policies: certificate.policies.clone(),
             is_ca: certificate.is_ca,
             san: Names {
                 email: san.email.clone(),
@@ -76,7 +80,15 @@ impl Facts {
         let one = |name, text: &Option<String>| text.clone().map(|text| (name, text));
         lines.extend(one("issuer_key_id", &self.issuer_key_id));
         lines.extend(one("common_name", &self.common_name));
-        lines.extend(self.extended_key_usage.as_ref().map(|oids| ("usages", oids.join(" "))));
+        lines.extend(self.key_usage.as_ref().map(|names| ("key_usage", names.join(" "))));
+        let purposes = |oids: &Vec<String>| {
+            let names: Vec<&str> = oids.iter().map(|oid| purpose_text(oid)).collect();
+            ("usages", names.join(" "))
+        };
+        lines.extend(self.extended_key_usage.as_ref().map(purposes));
+        if !self.policies.is_empty() {
+            lines.push(("policies", self.policies.join(" ")));
+        }
         if self.is_ca {
             lines.push(("is_ca", "yes: a CA's certificate is never accepted as a client".into()));
         }

@@ -13,6 +13,7 @@ mod facts;
 mod group;
 pub mod healthcheck;
 mod mapping;
+mod outlook;
 mod output;
 mod pattern;
 mod rule;

@@ -119,6 +119,9 @@ fn check_source(config: &Config, reader: &mut Reader) {
         ("trust.anchors", !config.trust.anchors.is_empty()),
         ("trust.intermediates", !config.trust.intermediates.is_empty()),
         ("proxy.headers.certificate", config.proxy.headers.certificate.is_some()),
+        ("usage.require_extended_key_usage", !config.usage.extended_key_usage.is_empty()),
+        ("usage.require_key_usage", config.usage.key_usage != 0),
+        ("usage.require_policies", !config.usage.policies.is_empty()),
         // Given as a file, the key must agree as well, and headers show no key.
         ("identity.issuers", config.identity.issuers.iter().any(|issuer| issuer.key_id.is_some())),
     ];

@@ -346,6 +346,27 @@ pub static KEYS: &[Key] = &[
         "[]",
         "PEM files of CAs between anchor and certificate; they also vouch for CRLs",
     ),
+    key(
+        "usage.require_extended_key_usage",
+        Shape::List,
+        "[]",
+        "Purposes that a certificate must name, every one: OIDs, clientAuth, smartcardLogon, \
+         pkInitClientAuth, emailProtection or serverAuth; \"any\" does not count",
+    ),
+    key(
+        "usage.require_key_usage",
+        Shape::List,
+        "[]",
+        "Key usages that a certificate must have, every one, as digitalSignature or \
+         nonRepudiation: tells apart the certificates of a card",
+    ),
+    key(
+        "usage.require_policies",
+        Shape::List,
+        "[]",
+        "Policies (OIDs), one of which a certificate must name itself; any CA that the proxy trusts \
+         can write one, so set identity.issuers too",
+    ),
     open(
         "log.format",
         Shape::Text,

@@ -17,6 +17,7 @@ mod problem;
 mod reader;
 mod secret;
 mod source;
+mod usage;
 mod values;
 mod words;
 
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::decide::AllowedIssuer;
+use crate::decide::{AllowedIssuer, RequiredUsage};
 
 pub use self::checks::HEADER_MODE_UNCHECKED;
 pub use self::dialect::{Dialect, InputHeaders, OutputHeaders, Profile};
@@ -62,6 +63,8 @@ pub struct Config {
     pub revocation: Revocation,
     /// `[trust]`
     pub trust: Trust,
+    /// `[usage]`: what a certificate must be made for.
+    pub usage: RequiredUsage,
     /// `[log]`
     pub log: Log,
 }

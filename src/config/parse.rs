@@ -12,6 +12,7 @@ use super::issuers;
 use super::problem::{Fault, Origin, Warning};
 use super::reader::Reader;
 use super::secret::{self, DatabaseUrl, Secret};
+use super::usage;
 use super::values::{self, HeaderName, Listen, MaxStaleness, SocketMode};
 use super::words::{GroupSeparator, LogFormat, Policy, Source, TrustMode, WeakKind};
 use super::{
@@ -33,6 +34,7 @@ pub(super) fn config(reader: &mut Reader, warnings: &mut Vec<Warning>) -> Option
     let directory = directory(reader);
     let revocation = revocation(reader);
     let trust = trust(reader);
+    let usage = usage::required(reader);
     let log = log(reader);
     Some(Config {
         database: database?,
@@ -45,6 +47,7 @@ pub(super) fn config(reader: &mut Reader, warnings: &mut Vec<Warning>) -> Option
         directory: directory?,
         revocation: revocation?,
         trust: trust?,
+        usage,
         log: log?,
     })
 }

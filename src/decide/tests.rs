@@ -1,24 +1,26 @@
 //! Each code that this room gives, in the order of the contract, on real certificates.
 
+mod blocks;
+mod mappings;
+mod revocation;
 mod rules;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    SerialNumber as RcgenSerial, date_time_ymd,
-};
+use rcgen::{CertificateParams, DnType, KeyPair, SerialNumber as RcgenSerial, date_time_ymd};
 
 use super::{
-    AllowedIssuer, Decision, Options, OptionsError, Policy, Question, Trust, TrustPolicy, View,
-    decide,
+    AllowedIssuer, Decision, Options, OptionsError, Policy, Question, RequiredUsage, Trust,
+    TrustPolicy, View, decide,
 };
 use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, UserRow};
 use crate::directory::{Directory, Kind, Kinds, Rows, Settings};
 use crate::pki::{Certificate, DistinguishedName, SlashForm, UnixTime};
 use crate::proxy::{Presented, Shown};
 use crate::reason::{DenyReason, UndecidedReason};
+use crate::revocation::Authorities;
 
 /// A directory, a policy and a clock to ask against.
 struct World {
@@ -27,6 +29,7 @@ struct World {
     now: UnixTime,
     age: Duration,
     is_loaded: bool,
+    authorities: Option<Arc<Authorities>>,
 }
 
 impl World {
@@ -46,10 +49,12 @@ impl World {
                 issuers: Vec::new(),
                 max_staleness,
                 trust: TrustPolicy::default(),
+                usage: RequiredUsage::default(),
             },
             now: at("2026-06-01T00:00:00Z"),
             age: Duration::ZERO,
             is_loaded: true,
+            authorities: None,
         }
     }
 
@@ -74,7 +79,7 @@ impl World {
             directory: self.is_loaded.then_some(&directory),
             age: self.age,
             now: self.now,
-            trust: Trust::default(),
+            trust: Trust { authorities: self.authorities.as_deref(), memory: None },
             policy: &self.policy,
         };
         let question = Question { options, proxy_is_trusted, presented: || presented };
@@ -269,31 +274,6 @@ fn validity_includes_its_last_second() {
 }
 
 #[test]
-fn only_a_client_certificate_is_one() {
-    let with = |usages: &[ExtendedKeyUsagePurpose]| {
-        let mut params = params("alice");
-        params.extended_key_usages = usages.to_vec();
-        params
-    };
-    let mut authority = params("alice");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    use ExtendedKeyUsagePurpose::{Any, ClientAuth, EmailProtection, ServerAuth};
-    for (params, answer) in [
-        (with(&[]), "200 mapped alice"),
-        (with(&[ClientAuth]), "200 mapped alice"),
-        (with(&[ServerAuth, ClientAuth]), "200 mapped alice"),
-        (with(&[Any]), "200 mapped alice"),
-        (with(&[ServerAuth]), "401 usage_not_allowed -"),
-        (with(&[EmailProtection]), "401 usage_not_allowed -"),
-        (authority, "401 usage_not_allowed -"),
-    ] {
-        let alice = shown(params);
-        let world = World::new().map("alice", by_sha256(&alice));
-        assert_eq!(world.ask(presented(&alice), ""), answer, "{:?}", alice.certificate.usage);
-    }
-}
-
-#[test]
 fn an_issuer_that_is_not_listed_stays_out() {
     let alice = shown(params("alice"));
     let mut world = World::new().map("alice", by_sha256(&alice));
@@ -310,178 +290,6 @@ fn an_issuer_that_is_not_listed_stays_out() {
 }
 
 #[test]
-fn a_revoked_strong_mapping_beats_whatever_else_matches() {
-    let alice = shown(params("alice"));
-    let mut world =
-        World::new().map("alice", by_sha256(&alice)).map("alice", by_issuer_serial(&alice));
-    world.rows.mappings[1].revoked_at = text("2026-06-01T00:00:00Z");
-    assert_eq!(world.ask(presented(&alice), ""), "401 mapping_revoked -");
-    world.now = at("2026-05-31T23:59:59Z");
-    assert_eq!(world.ask(presented(&alice), ""), "200 mapped alice", "not reached yet");
-}
-
-#[test]
-fn the_strongest_kind_decides_alone() {
-    let shown = shown(params("alice"));
-    let world = World::new().map("bob", by_issuer_subject(&shown)).map("alice", by_sha256(&shown));
-    assert_eq!(world.ask(presented(&shown), ""), "200 mapped alice");
-    let mut world = world;
-    world.rows.mappings[1].enabled = 0;
-    assert_eq!(world.ask(presented(&shown), ""), "401 mapping_disabled -", "bob's is weaker");
-    world.rows.mappings[1].enabled = 1;
-    world.rows.mappings[1].valid_until = text("2026-06-01T00:00:00Z");
-    assert_eq!(world.ask(presented(&shown), ""), "401 mapping_disabled -", "its window is over");
-}
-
-#[test]
-fn two_users_of_one_kind_are_ambiguous_and_one_user_twice_is_not() {
-    let shown = shown(params("alice"));
-    let mut world = World::new().map("alice", by_sha256(&shown)).map("alice", by_sha256(&shown));
-    assert_eq!(world.ask(presented(&shown), ""), "200 mapped alice");
-    world = world.map("bob", by_sha256(&shown));
-    assert_eq!(world.ask(presented(&shown), ""), "401 ambiguous -");
-    world.rows.mappings[2].enabled = 0;
-    assert_eq!(world.ask(presented(&shown), ""), "200 mapped alice", "an inactive one has no say");
-}
-
-#[test]
-fn a_weak_kind_matches_only_if_the_operator_named_it() {
-    let alice = shown(params("alice"));
-    let mut world = World::new().map("alice", by_subject(&alice));
-    assert_eq!(world.ask(presented(&alice), ""), "401 unmapped -");
-    world.policy.kinds = Kinds::with_weak(&[Kind::Subject]);
-    assert_eq!(world.ask(presented(&alice), ""), "200 mapped alice");
-}
-
-#[test]
-fn a_row_that_cannot_be_read_never_matches() {
-    let alice = shown(params("alice"));
-    let mut pattern = by_sha256(&alice);
-    pattern.subject = Some(b"not a name".to_vec());
-    let world = World::new().map("alice", pattern);
-    assert_eq!(world.ask(presented(&alice), ""), "401 unmapped -");
-    let mut world = World::new().map("alice", by_sha256(&alice));
-    world.rows.mappings[0].valid_until = Some(b"some day".to_vec());
-    assert_eq!(world.ask(presented(&alice), ""), "401 unmapped -");
-    let mut world = World::new().map("alice", by_sha256(&alice));
-    world.rows.users[0].valid_until = Some(b"some day".to_vec());
-    assert_eq!(world.ask(presented(&alice), ""), "401 user_disabled -");
-}
-
-#[test]
-fn a_name_with_a_control_character_agrees_with_no_mapping_though_it_equals_one_without() {
-    let broken = shown(params("alice\n"));
-    let clean = shown(params("alice"));
-    assert_eq!(broken.certificate.subject, clean.certificate.subject);
-    for pattern in [by_subject(&clean), by_issuer_subject(&clean), by_subject(&broken)] {
-        let mut world = World::new().map("alice", pattern);
-        world.policy.kinds = Kinds::with_weak(&[Kind::Subject, Kind::IssuerSubject]);
-        assert_eq!(world.ask(presented(&broken), ""), "401 unmapped -");
-    }
-    // What keeps people out is not so particular.
-    let mut world = World::new().map("alice", by_sha256(&broken));
-    assert_eq!(world.ask(presented(&broken), ""), "200 mapped alice");
-    world.rows.blocks.push(block(by_subject(&clean)));
-    assert_eq!(world.ask(presented(&broken), ""), "401 blocked -");
-}
-
-#[test]
-fn a_block_matches_in_doubt() {
-    let alice = shown(params("alice"));
-    let blocked_by = |pattern: PatternRow| {
-        let mut world = World::new().map("alice", by_sha256(&alice));
-        world.rows.blocks.push(block(pattern));
-        world.ask(presented(&alice), "")
-    };
-    let subject = |text: &str| PatternRow {
-        subject: Some(text.as_bytes().to_vec()),
-        ..PatternRow::default()
-    };
-    assert_eq!(blocked_by(by_issuer_serial(&alice)), "401 blocked -");
-    assert_eq!(blocked_by(subject("CN=ALICE,C=fr")), "401 blocked -", "without case");
-    assert_eq!(blocked_by(subject("C=FR,CN=alice")), "401 blocked -", "in the other order");
-    let mut half_readable = subject("CN=alice,C=FR");
-    half_readable.serial = Some(b"no serial".to_vec());
-    assert_eq!(blocked_by(half_readable), "401 blocked -", "what is unreadable agrees");
-    let mut other = subject("CN=alice,C=FR");
-    other.serial = text("01");
-    assert_eq!(blocked_by(other), "200 mapped alice", "another serial is another certificate");
-    let common_name = PatternRow { common_name: Some(b"ALICE".to_vec()), ..PatternRow::default() };
-    assert_eq!(blocked_by(common_name), "401 blocked -");
-    let whole_ca = PatternRow { issuer: text(&alice.certificate.issuer), ..PatternRow::default() };
-    assert_eq!(blocked_by(whole_ca), "401 blocked -");
-}
-
-#[test]
-fn a_block_counts_only_within_its_window_and_always_if_that_cannot_be_read() {
-    let alice = shown(params("alice"));
-    let mut world = World::new().map("alice", by_sha256(&alice));
-    world.rows.blocks.push(block(by_sha256(&alice)));
-    world.rows.blocks[0].valid_from = text("2026-06-01T00:00:01Z");
-    assert_eq!(world.ask(presented(&alice), ""), "200 mapped alice");
-    world.rows.blocks[0].valid_from = Some(b"soon".to_vec());
-    assert_eq!(world.ask(presented(&alice), ""), "401 blocked -");
-    world.rows.blocks[0].valid_from = None;
-    world.rows.blocks[0].enabled = 0;
-    assert_eq!(world.ask(presented(&alice), ""), "200 mapped alice");
-}
-
-#[test]
-fn headers_show_less_so_mappings_by_what_they_hide_never_agree_and_blocks_do() {
-    use crate::pki::Identity;
-    let alice = shown(params("alice"));
-    let certificate = &alice.certificate;
-    let headers = |serial: bool| {
-        Ok(Presented::Headers(Box::new(Identity::from_headers(
-            serial.then(|| certificate.serial.clone()),
-            Some(certificate.subject.clone()),
-            Some(certificate.issuer.clone()),
-        ))))
-    };
-    let world = World::new().map("alice", by_sha256(&alice));
-    assert_eq!(world.ask(headers(true), ""), "401 unmapped -");
-    let mut world = World::new().map("alice", by_issuer_subject(&alice));
-    assert_eq!(world.ask(headers(true), ""), "200 mapped alice");
-    let mut pattern = by_issuer_serial(&alice);
-    pattern.sha256 = text(certificate.sha256);
-    world.rows.blocks.push(block(pattern));
-    assert_eq!(world.ask(headers(true), ""), "401 blocked -", "the fingerprint is not visible");
-    assert_eq!(world.ask(headers(false), ""), "401 blocked -", "nor is the serial");
-    world.rows.blocks[0].pattern = by_sha256(&alice);
-    assert_eq!(world.ask(headers(true), ""), "200 mapped alice", "nothing could be compared");
-}
-
-#[test]
-fn a_proxy_that_sends_no_issuer_cannot_get_round_a_block_by_issuer_and_serial() {
-    use crate::pki::Identity;
-    let alice = shown(params("alice"));
-    let certificate = &alice.certificate;
-    let (serial, subject) = (certificate.serial.clone(), certificate.subject.clone());
-    let headers = || {
-        let identity = Identity::from_headers(Some(serial.clone()), Some(subject.clone()), None);
-        Ok(Presented::Headers(Box::new(identity)))
-    };
-    let mut world = World::new().map("bob", by_issuer_serial(&alice));
-    world.policy.kinds = Kinds::with_weak(&[Kind::Subject]);
-    assert_eq!(world.ask(headers(), ""), "401 unmapped -", "an invisible issuer never agrees");
-    let mut world = world.map("alice", by_subject(&alice));
-    assert_eq!(world.ask(headers(), ""), "200 mapped alice");
-    world.rows.blocks.push(block(by_issuer_serial(&alice)));
-    assert_eq!(world.ask(headers(), ""), "401 blocked -");
-}
-
-#[test]
-fn a_revoked_weak_mapping_gives_way_to_a_stronger_one() {
-    let alice = shown(params("alice"));
-    let mut world =
-        World::new().map("alice", by_sha256(&alice)).map("bob", by_issuer_subject(&alice));
-    world.rows.mappings[1].revoked_at = text("2026-01-01T00:00:00Z");
-    assert_eq!(world.ask(presented(&alice), ""), "200 mapped alice");
-    world.rows.mappings.remove(0);
-    assert_eq!(world.ask(presented(&alice), ""), "401 mapping_disabled -");
-}
-
-#[test]
 fn a_user_whose_groups_do_not_fit_into_the_answer_is_disabled_and_reported() {
     let alice = shown(params("alice"));
     let mut world = World::new().map("alice", by_sha256(&alice));
@@ -495,16 +303,6 @@ fn a_user_whose_groups_do_not_fit_into_the_answer_is_disabled_and_reported() {
     world.rows.groups.push(group("alice", &"x".repeat(8192 - 7991 + 1)));
     assert_eq!(Directory::build(&world.rows, &Settings::default()).unusable().len(), 1);
     assert_eq!(world.ask(presented(&alice), ""), "401 user_disabled -");
-}
-
-#[test]
-fn two_issuers_with_one_serial_never_cross() {
-    let one = shown(params("one"));
-    let two = shown(params("two"));
-    let world =
-        World::new().map("alice", by_issuer_serial(&one)).map("bob", by_issuer_serial(&two));
-    assert_eq!(world.ask(presented(&one), ""), "200 mapped alice");
-    assert_eq!(world.ask(presented(&two), ""), "200 mapped bob");
 }
 
 #[test]

@@ -90,7 +90,8 @@ pub(super) fn judge_revocation(
     };
     let shown = shown.ok_or(DenyReason::RevocationUnknown)?;
     let authorities = view.trust.authorities.ok_or(DenyReason::RevocationUnknown)?;
-    if chain.is_none() && authorities.ancestry.is_issuer_revoked(&shown.certificate) {
+    let (issuer, key) = (&shown.certificate.issuer, shown.certificate.authority_key_id.as_deref());
+    if chain.is_none() && authorities.ancestry.is_issuer_revoked(issuer, key) {
         return Err(DenyReason::CertificateRevoked);
     }
     let mut outcome = Ok(());

@@ -39,4 +39,7 @@ pub use names::{
 };
 pub use serial::{MAX_SERIAL_OCTETS, SerialError, SerialNumber};
 pub use time::{TimeError, UnixTime};
-pub use usage::ExtendedKeyUsage;
+pub use usage::{
+    ANY_POLICY, ANY_PURPOSE, ExtendedKeyUsage, KEY_USAGES, PURPOSES, key_usage_bit,
+    key_usage_names, purpose_text,
+};

@@ -34,15 +34,25 @@ impl Ancestry {
         Self { by_name }
     }
 
-    /// Whether every known certificate of the CA that issued this one is revoked: a CA with two
-    /// certificates, one of them good, can still be trusted by the other.
+    /// Whether every known certificate of the CA of this name, and of this key if that is claimed, is
+    /// revoked: a CA with two certificates, one of them good, can still be trusted by the other.
     #[must_use]
-    pub fn is_issuer_revoked(&self, certificate: &Certificate) -> bool {
-        let named = self.by_name.get(&certificate.issuer).map_or(&[][..], |named| named);
-        let claimed = certificate.authority_key_id.as_deref();
-        let mut meant =
-            named.iter().filter(|one| may_be(one.key_id.as_deref(), claimed)).peekable();
+    pub fn is_issuer_revoked(&self, issuer: &DistinguishedName, claimed: Option<&[u8]>) -> bool {
+        let mut meant = self
+            .named(issuer)
+            .iter()
+            .filter(|one| may_be(one.key_id.as_deref(), claimed))
+            .peekable();
         meant.peek().is_some() && meant.all(|one| one.is_revoked)
+    }
+
+    /// The key identifiers of the known CAs of this name; none in the place of one without.
+    pub fn key_ids(&self, name: &DistinguishedName) -> impl Iterator<Item = Option<&[u8]>> {
+        self.named(name).iter().map(|one| one.key_id.as_deref())
+    }
+
+    fn named(&self, name: &DistinguishedName) -> &[Authority] {
+        self.by_name.get(name).map_or(&[], |named| named)
     }
 }
 

@@ -12,6 +12,7 @@ mod connect;
 mod constraint;
 mod error;
 pub(crate) mod follow;
+mod known;
 mod operator;
 mod provision;
 mod read;

@@ -52,7 +52,10 @@ fn check_of_a_good_configuration_is_0_and_tells_its_warnings() {
     assert_eq!(output.out, "ok: no file, only defaults and the environment\n");
     assert!(output.err.starts_with("warning: identity.issuers is empty while"), "{}", output.err);
     let output = config(CHECK_JSON, &[]);
-    assert_eq!(json(&output.out), serde_json::json!({"ok": true, "file": null, "warnings": []}));
+    assert_eq!(
+        json(&output.out),
+        serde_json::json!({"ok": true, "file": null, "warnings": [], "revocation": null})
+    );
 }
 
 #[test]

@@ -471,6 +471,9 @@ const OTHER: &[(&str, &str)] = &[
     ("trust.mode", "\"both\""),
     ("trust.anchors", "[\"/nonexistent/ca\"]"),
     ("trust.intermediates", "[\"/nonexistent/ca\"]"),
+    ("usage.require_extended_key_usage", "[\"clientAuth\"]"),
+    ("usage.require_key_usage", "[\"digitalSignature\"]"),
+    ("usage.require_policies", "[\"1.2.3\"]"),
     ("log.format", "\"text\""),
     ("log.filter", "\"debug\""),
 ];

@@ -131,3 +131,42 @@ fn names_that_lead_elsewhere_and_other_kinds_of_addresses_are_refused() {
         assert!(world.files().is_empty(), "{line}");
     }
 }
+
+/// systemd itself says whether it understands them; it only warns of what it would ignore.
+#[test]
+fn systemd_understands_the_shipped_units() {
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    let folder = tempfile::tempdir().unwrap();
+    let units: Vec<PathBuf> = fs::read_dir(deploy)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|kind| ["service", "timer", "socket"].iter().any(|k| kind == *k))
+        })
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            // The programs are not installed where the tests run; their arguments stay.
+            let lines = text.lines().map(|line| match line.strip_prefix("ExecStart=/") {
+                Some(command) => {
+                    format!(
+                        "ExecStart=/bin/true {}\n",
+                        command.split_once(' ').map_or("", |it| it.1)
+                    )
+                }
+                None => format!("{line}\n"),
+            });
+            let copy = folder.path().join(path.file_name().unwrap());
+            fs::write(&copy, lines.collect::<String>()).unwrap();
+            copy
+        })
+        .collect();
+    assert!(units.len() >= 2, "{units:?}");
+    let verify = Command::new("systemd-analyze").args(["--man=no", "verify"]).args(&units).output();
+    let Ok(output) = verify else {
+        writeln!(std::io::stderr(), "skipped: systemd-analyze is not here").unwrap();
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use certgate::decide::{
-    Chains, Decision, Options, Policy, Question, Trust, TrustPolicy, View, decide,
+    Chains, Decision, Options, Policy, Question, RequiredUsage, Trust, TrustPolicy, View, decide,
 };
 use certgate::directory::{Directory, Kind, Kinds, Rows, Settings};
 use certgate::pki::{Certificate, TrustStore, UnixTime};
@@ -102,6 +102,7 @@ fn code_under(
         issuers: Vec::new(),
         max_staleness: None,
         trust: TrustPolicy { chains: Chains::Verified, revocation: None },
+        usage: RequiredUsage::default(),
     };
     let memory = ChainMemory::default();
     let mut codes = BTreeMap::new();

@@ -6,7 +6,7 @@ use super::CertificateError;
 use crate::pki::attribute::Oid;
 use crate::pki::der::{self, DerError, Reader, Tlv};
 use crate::pki::names::{clean, clean_ascii};
-use crate::pki::{ExtendedKeyUsage, NameError, SubjectAltNames};
+use crate::pki::{ANY_PURPOSE, ExtendedKeyUsage, NameError, SubjectAltNames};
 
 /// An extension as it came.
 #[derive(Clone, Copy)]
@@ -166,7 +166,7 @@ fn extended_key_usage(value: &[u8]) -> Result<ExtendedKeyUsage, Problem> {
         oids.push(object_identifier(&mut reader)?);
     }
     let has = |wanted: &str| oids.iter().any(|oid| oid == wanted);
-    Ok(ExtendedKeyUsage::Present { client_auth: has(CLIENT_AUTH), any: has(ANY_USAGE), oids })
+    Ok(ExtendedKeyUsage::Present { client_auth: has(CLIENT_AUTH), any: has(ANY_PURPOSE), oids })
 }
 
 /// 4.2.1.3: bit 0 (digitalSignature) is the lowest bit of the result.
@@ -244,7 +244,6 @@ const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
 /// 1.3.6.1.4.1.311.20.2.3.
 const USER_PRINCIPAL_NAME: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x14, 0x02, 0x03];
 const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
-const ANY_USAGE: &str = "2.5.29.37.0";
 
 /// Context-specific identifier octets.
 const CONTEXT_0: u8 = 0x80;

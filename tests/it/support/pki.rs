@@ -71,6 +71,16 @@ impl Issuer {
 
     /// A CRL of this issuer with this number, good for a day, as DER.
     pub(crate) fn list(&self, number: u64, revoked: &[&[u8]]) -> Vec<u8> {
+        self.list_until(number, revoked, OffsetDateTime::now_utc() + Duration::DAY)
+    }
+
+    /// The same, good until then; issued long before.
+    pub(crate) fn list_until(
+        &self,
+        number: u64,
+        revoked: &[&[u8]],
+        next_update: OffsetDateTime,
+    ) -> Vec<u8> {
         let entry = |serial: &&[u8]| RevokedCertParams {
             serial_number: SerialNumber::from_slice(serial),
             revocation_time: OffsetDateTime::now_utc() - Duration::HOUR,
@@ -78,8 +88,8 @@ impl Issuer {
             invalidity_date: None,
         };
         let list = CertificateRevocationListParams {
-            this_update: OffsetDateTime::now_utc() - Duration::HOUR,
-            next_update: OffsetDateTime::now_utc() + Duration::DAY,
+            this_update: next_update - Duration::days(2),
+            next_update,
             crl_number: SerialNumber::from(number),
             issuing_distribution_point: None,
             revoked_certs: revoked.iter().map(entry).collect(),
@@ -167,6 +177,12 @@ impl Leaf {
     /// The one extended key usage.
     pub(crate) fn usage(mut self, usage: ExtendedKeyUsagePurpose) -> Self {
         self.params.extended_key_usages = vec![usage];
+        self
+    }
+
+    /// The key usage, all of it.
+    pub(crate) fn key_usage(mut self, usages: &[KeyUsagePurpose]) -> Self {
+        self.params.key_usages = usages.to_vec();
         self
     }
 
