@@ -29,6 +29,9 @@ use rcgen::{
 const SERIAL_OCTETS: usize = 16;
 /// Between two looks at the metrics; the error of a load time.
 const POLL: Duration = Duration::from_millis(5);
+/// A file younger than two seconds is read again at each look, as its time could hide a change: until
+/// then the server is not idle, and its memory not what it keeps.
+const SETTLING: Duration = Duration::from_secs(4);
 /// A list that has not come into force by then never will.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -143,6 +146,7 @@ impl Bench {
              X-SSL-Client-Cert: {}\r\n\r\n",
             escaped(&alice)
         );
+        std::thread::sleep(SETTLING);
         println!("resident before the first load: {}", self.resident());
         println!("round  idle p50    p99 us  reload p50    p99 us  ratio  requests  load ms");
         let mut rounds = Vec::new();
@@ -166,10 +170,12 @@ impl Bench {
             median(|round| round.reload[1] / round.idle[1]),
             median(|round| round.load_ms),
         );
+        std::thread::sleep(SETTLING);
         println!("resident after {} loads: {}", self.lists, self.resident());
     }
 
     fn round(&self, number: u64, request: &str) -> (Round, String) {
+        std::thread::sleep(SETTLING);
         let over = AtomicBool::new(false);
         let (mut samples, window) = std::thread::scope(|scope| {
             let asking: Vec<_> = (0..self.connections)
