@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::contents::{DEFECT, read_authorities, read_contents};
 use super::lists::Taken;
@@ -347,12 +346,6 @@ impl Refused {
     }
 }
 
-/// Lets requests have the processor: a thread that runs on without a pause keeps what wakes beside it
-/// waiting for a whole slice of the scheduler, milliseconds.
-fn rest() {
-    std::thread::sleep(REST);
-}
-
 /// Verifies one list. A defect of the reader must not end the thread that watches the files.
 fn verify<'c>(
     der: &[u8],
@@ -361,9 +354,7 @@ fn verify<'c>(
 ) -> Result<RevocationList, Refused> {
     let verified = catch_unwind(AssertUnwindSafe(|| {
         let signed = SignedList::from_der(der).map_err(|error| (String::new(), error))?;
-        signed
-            .verify_in_steps(issuers, now, &rest)
-            .map_err(|error| (format!("{}: ", signed.issuer_text()), error))
+        signed.verify(issuers, now).map_err(|error| (format!("{}: ", signed.issuer_text()), error))
     }));
     match verified {
         Ok(Ok(list)) => Ok(list),
@@ -372,8 +363,5 @@ fn verify<'c>(
     }
 }
 
-/// Between two steps of reading a long list: enough for the scheduler to look around. A million
-/// entries take a thousand steps, so a tenth of a second more.
-const REST: Duration = Duration::from_micros(20);
 const OLDER: &str = "the CRL is older than the one in force; going back is refused";
 const GONE: &str = "the file is gone; what it said stays in force until a restart";

@@ -225,20 +225,6 @@ impl<'a> SignedList<'a> {
         issuers: impl Iterator<Item = &'c Certificate> + Clone,
         now: UnixTime,
     ) -> Result<RevocationList, CrlError> {
-        self.verify_in_steps(issuers, now, &|| ())
-    }
-
-    /// The same; `rest` is called after each small step of reading a long list, so that a thread
-    /// that shares its processor with requests can let them by.
-    ///
-    /// # Errors
-    /// As [`Self::verify`].
-    pub fn verify_in_steps<'c>(
-        self,
-        issuers: impl Iterator<Item = &'c Certificate> + Clone,
-        now: UnixTime,
-        rest: &dyn Fn(),
-    ) -> Result<RevocationList, CrlError> {
         let issuer = DistinguishedName::from_der(self.issuer)?;
         if issuer.is_empty() {
             return Err(CrlError::EmptyIssuer);
@@ -268,7 +254,7 @@ impl<'a> SignedList<'a> {
             scope: extensions.scope,
             is_delta: extensions.is_delta,
             sha256: Fingerprint::of(self.der),
-            entries: self.read_entries(rest)?,
+            entries: self.read_entries()?,
         })
     }
 
@@ -306,12 +292,12 @@ impl<'a> SignedList<'a> {
         Err(failure)
     }
 
-    fn read_entries(&self, rest: &dyn Fn()) -> Result<Table, CrlError> {
+    fn read_entries(&self) -> Result<Table, CrlError> {
         let Some(entries) = self.entries else {
             return Ok(Table::default());
         };
         // An entry has at least 20 octets; the guess only saves moving rows about.
-        let mut table = Builder::with_capacity(entries.content.len() / USUAL_ENTRY_OCTETS, rest);
+        let mut table = Builder::with_capacity(entries.content.len() / USUAL_ENTRY_OCTETS);
         let mut reader = entries.reader();
         while !reader.is_empty() {
             let mut entry = reader.expect(der::SEQUENCE)?.reader();

@@ -2,10 +2,6 @@
 //!
 //! It only stores and finds; what a hit means is decided elsewhere.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
-
 use super::ReasonCode;
 use crate::pki::{MAX_SERIAL_OCTETS, SerialNumber};
 
@@ -66,80 +62,34 @@ impl Table {
     }
 }
 
-/// Collects serials in any order, in steps: after each few of them it lets others have the processor.
-pub(super) struct Builder<'r> {
-    /// Sorted in runs of [`RUN_ROWS`], the last one excepted.
+/// Collects serials in any order.
+#[derive(Default)]
+pub(super) struct Builder {
     usual: Vec<Row>,
     odd: Vec<(SerialNumber, ReasonCode)>,
-    rest: &'r dyn Fn(),
 }
 
-impl<'r> Builder<'r> {
-    pub(super) fn with_capacity(rows: usize, rest: &'r dyn Fn()) -> Self {
-        Self { usual: Vec::with_capacity(rows), odd: Vec::new(), rest }
+impl Builder {
+    pub(super) fn with_capacity(rows: usize) -> Self {
+        Self { usual: Vec::with_capacity(rows), odd: Vec::new() }
     }
 
     pub(super) fn push(&mut self, serial: SerialNumber, reason: ReasonCode) {
-        let count = match usual(&serial) {
-            Some((octets, length)) => {
-                self.usual.push(Row { octets, length, reason });
-                self.usual.len()
-            }
-            None => {
-                self.odd.push((serial, reason));
-                self.odd.len()
-            }
-        };
-        if count % RUN_ROWS == 0 {
-            // Sorted already, if it was an odd one that came: then this costs next to nothing.
-            if let Some(run) = self.usual.chunks_exact_mut(RUN_ROWS).last() {
-                run.sort_unstable();
-            }
-            (self.rest)();
+        match usual(&serial) {
+            Some((octets, length)) => self.usual.push(Row { octets, length, reason }),
+            None => self.odd.push((serial, reason)),
         }
     }
 
     pub(super) fn finish(mut self) -> Table {
-        if let Some(run) = self.usual.chunks_mut(RUN_ROWS).last() {
-            run.sort_unstable();
-        }
+        self.usual.sort_unstable();
+        self.usual.dedup_by_key(|row| (row.octets, row.length));
         self.odd.sort_unstable();
         self.odd.dedup_by(|one, other| one.0 == other.0);
-        let usual = merge(&self.usual, self.rest).into_boxed_slice();
-        Table { usual, odd: self.odd.into_boxed_slice() }
+        self.usual.shrink_to_fit();
+        Table { usual: self.usual.into_boxed_slice(), odd: self.odd.into_boxed_slice() }
     }
 }
-
-/// Merges the sorted runs into one; of a serial that is listed twice, the first reason counts.
-fn merge(rows: &[Row], rest: &dyn Fn()) -> Vec<Row> {
-    let mut runs: Vec<_> = rows.chunks(RUN_ROWS).map(|run| run.iter().copied()).collect();
-    let heads = runs.iter_mut().enumerate();
-    let mut heads: BinaryHeap<Reverse<(Row, usize)>> =
-        heads.filter_map(|(number, run)| run.next().map(|row| Reverse((row, number)))).collect();
-    let mut merged: Vec<Row> = Vec::with_capacity(rows.len());
-    let mut taken: usize = 0;
-    while let Some(mut head) = heads.peek_mut() {
-        let Reverse((row, number)) = *head;
-        if merged.last().is_none_or(|last| last.serial() != row.serial()) {
-            merged.push(row);
-        }
-        match runs.get_mut(number).and_then(Iterator::next) {
-            Some(next) => *head = Reverse((next, number)),
-            None => drop(PeekMut::pop(head)),
-        }
-        taken += 1;
-        if taken % RUN_ROWS == 0 {
-            rest();
-        }
-    }
-    // Only a list that repeats itself leaves room.
-    merged.shrink_to_fit();
-    merged
-}
-
-/// Rows that are taken in one step: a step lasts about a quarter of a millisecond, which is as long
-/// as a request may have to wait for this thread's processor.
-const RUN_ROWS: usize = 2048;
 
 /// A usual serial in the form of a row; none for an odd one.
 fn usual(serial: &SerialNumber) -> Option<([u8; MAX_SERIAL_OCTETS], u8)> {
@@ -165,7 +115,7 @@ mod tests {
             other in prop::collection::vec(any::<u8>(), 0..24),
         ) {
             let serials: Vec<_> = listed.iter().map(|der| SerialNumber::from_der(der)).collect();
-            let mut builder = Builder::with_capacity(0, &|| ());
+            let mut builder = Builder::default();
             for serial in &serials {
                 builder.push(serial.clone(), ReasonCode::KeyCompromise);
             }
@@ -182,34 +132,6 @@ mod tests {
             all.sort();
             prop_assert_eq!(all, wanted);
         }
-    }
-
-    #[test]
-    fn many_runs_make_one_table_in_which_the_first_reason_counts() {
-        // Several runs, the last one short; every serial twice, far apart, with two reasons.
-        let count: u32 = 3 * 2048 + 77;
-        let serial = |number: u32| {
-            SerialNumber::from_der(&(number.wrapping_mul(2_654_435_761) >> 1).to_be_bytes())
-        };
-        let rests = std::cell::Cell::new(0);
-        let rest = || rests.set(rests.get() + 1);
-        let mut builder = Builder::with_capacity(0, &rest);
-        for reason in [ReasonCode::Superseded, ReasonCode::KeyCompromise] {
-            for number in 0..count {
-                builder.push(serial(number), reason);
-            }
-        }
-        let table = builder.finish();
-        let mut distinct: Vec<_> = (0..count).map(serial).collect();
-        distinct.sort();
-        distinct.dedup();
-        assert_eq!(table.len(), distinct.len());
-        let first = ReasonCode::KeyCompromise.min(ReasonCode::Superseded);
-        for one in &distinct {
-            assert_eq!(table.find(one), Some(first));
-        }
-        assert!(table.usual.windows(2).all(|pair| pair[0].serial() < pair[1].serial()));
-        assert!(rests.get() >= 2 * 6, "{}", rests.get());
     }
 
     #[test]
