@@ -4,14 +4,12 @@
 //! Any gap ends the session and a new one starts from a whole load. While the store is away the
 //! last directory stays, and its age says so; nothing here ever guesses.
 
-mod provision;
 mod replica;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use provision::{Provisioner, Wishes, provisioning};
 use replica::Asked;
 pub use replica::Replica;
 

@@ -9,6 +9,7 @@ use crate::http::authorize::Gate;
 use crate::http::ops::{OpsState, Readiness};
 use crate::pki::UnixTime;
 use crate::revocation::is_current;
+use crate::seen::State;
 
 /// The state of the ops listener.
 pub(super) fn ops_state(gate: &Arc<Gate>) -> OpsState {
@@ -39,6 +40,7 @@ fn readiness(gate: &Gate) -> Readiness {
         })
     });
     let trouble = gate.replica.trouble();
+    let (state, seen_error) = gate.seen.status().current();
     let unchecked = match gate.reader.source {
         crate::proxy::Source::Certificate => &[][..],
         crate::proxy::Source::Headers => crate::config::HEADER_MODE_UNCHECKED,
@@ -49,6 +51,12 @@ fn readiness(gate: &Gate) -> Readiness {
         details: json!({
             "directory": rows,
             "database": { "following": trouble.is_none(), "error": trouble },
+            "seen": {
+                "writing": state == State::Writing,
+                "state": state.as_str(),
+                "error": seen_error,
+                "dropped": gate.metrics.seen_dropped(),
+            },
             "revocation": revocation(gate, now),
             "not_checked": unchecked,
         }),

@@ -108,6 +108,35 @@ pub(super) fn judge_revocation(
     outcome
 }
 
+/// Whether this reason is given only once the chain was verified by whoever verifies it. A reason
+/// that can come before says nothing of that: then anybody may have made the certificate.
+pub(super) const fn is_after_verification(reason: DenyReason, chains: Chains) -> bool {
+    match reason {
+        DenyReason::Ambiguous
+        | DenyReason::Blocked
+        | DenyReason::CertificateRevoked
+        | DenyReason::GroupRequired
+        | DenyReason::MappingDisabled
+        | DenyReason::MappingRevoked
+        | DenyReason::RevocationUnknown
+        | DenyReason::Unmapped
+        | DenyReason::UserDisabled => true,
+        // Decided by our own clock and policy: after the proxy's word, before our own look.
+        DenyReason::CertificateExpired
+        | DenyReason::CertificateNotYetValid
+        | DenyReason::IssuerNotAllowed
+        | DenyReason::UsageNotAllowed => matches!(chains, Chains::Proxy),
+        DenyReason::CertificateMalformed
+        | DenyReason::CertificateTooLarge
+        | DenyReason::ChainUntrusted
+        | DenyReason::HeaderMismatch
+        | DenyReason::MalformedHeader
+        | DenyReason::NoCertificate
+        | DenyReason::NotVerified
+        | DenyReason::ProxyNotTrusted => false,
+    }
+}
+
 /// The certificates whose revocation counts: those of the verified chain, else the client's alone,
 /// tied to its issuer's key by the identifier that it names.
 pub fn subjects<'c>(

@@ -49,9 +49,7 @@ pub(super) fn rule(name: &str) -> Option<Rule<'_>> {
         }
         _ => {}
     }
-    let column = TABLES
-        .iter()
-        .find_map(|table| name.strip_prefix(table))?;
+    let column = TABLES.iter().find_map(|table| name.strip_prefix(table))?;
     let (column, suffix) = column.rsplit_once('_')?;
     let rule = match suffix {
         "boolean" => "takes 0 or 1",
@@ -155,7 +153,8 @@ mod tests {
         let [postgres, sqlite] = MIGRATIONS.map(|migration| {
             // PostgreSQL has booleans, and foreign keys where SQLite has triggers; SQLite names
             // an id's key in the line of the id.
-            let others = ["_boolean", "username_known", "mapping_pkey", "block_pkey", "denial_pkey"];
+            let others =
+                ["_boolean", "username_known", "mapping_pkey", "block_pkey", "denial_pkey"];
             let mut names = names(migration);
             names.retain(|name| !others.iter().any(|other| name.ends_with(other)));
             names

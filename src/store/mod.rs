@@ -4,7 +4,8 @@
 //! * [`DatabaseUrl`], [`StoreError`]: where the database is, and what can go wrong there;
 //! * `schema`: migrations; `constraint`: the schema's rules by name;
 //! * [`Session`]: follows the directory: load, then every change;
-//! * `operator`: what people do: users, groups, mappings, blocks.
+//! * `operator`: what people do: users, groups, mappings, blocks;
+//! * `seen`: what a running service reports: certificates, denials, whom a rule brings.
 //!
 //! It must not decide anything: rows leave it unjudged, and no request waits for it.
 
@@ -12,9 +13,9 @@ mod constraint;
 mod error;
 mod follow;
 mod operator;
-mod provision;
 mod read;
 mod schema;
+mod seen;
 mod url;
 mod value;
 
@@ -34,6 +35,7 @@ pub use self::operator::{
 };
 pub use self::read::Snapshot;
 pub use self::schema::{Migrated, SCHEMA_VERSION};
+pub use self::seen::{Denial, Reported, SeenCertificate};
 pub use self::url::DatabaseUrl;
 
 use self::error::{Subject, classify};

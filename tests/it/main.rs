@@ -44,6 +44,7 @@ mod pki_nginx_dn;
 mod pkits;
 mod rule_serve;
 mod rule_store;
+mod seen_serve;
 mod service_start;
 mod spoof_seeds;
 mod store_constraints;

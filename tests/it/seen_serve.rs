@@ -1,0 +1,123 @@
+//! What the running service writes of what it saw, and that nobody ever waits for it.
+
+use std::time::{Duration, Instant};
+
+use certgate::cli::demo::workshop::Workshop;
+
+use crate::support::certgate::Certgate;
+use crate::support::database::{Database, Kind};
+use crate::support::pki::{Issued, Issuer};
+
+/// A batch is written every second; this is for a machine that is very busy.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A CA and where its files are.
+pub(crate) struct People {
+    pub(crate) ca: Issuer,
+    _folder: Workshop,
+}
+
+impl People {
+    pub(crate) fn new() -> Self {
+        let folder = Workshop::open("certgate-seen").unwrap();
+        Self { ca: Issuer::root(&folder.folder().join("ca"), "Example CA"), _folder: folder }
+    }
+}
+
+/// Waits until it holds; `what` is what was waited for.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < DEADLINE, "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Waits until the statement prints this.
+pub(crate) fn wait_for_sql(database: &Database, sql: &str, expected: &str) {
+    wait_until(&format!("{sql} is not {expected}, but {}", database.sql(sql)), || {
+        database.sql(sql) == expected
+    });
+}
+
+/// Asks as nginx does, with further header lines.
+pub(crate) fn ask(certgate: &Certgate, certificate: Option<&Issued>, further: &str) -> String {
+    let certificate = certificate.map_or(String::new(), |certificate| {
+        format!("X-SSL-Client-Verify: SUCCESS\r\nX-SSL-Client-Cert: {}\r\n", certificate.escaped())
+    });
+    certgate.ask(&format!(
+        "GET /auth HTTP/1.1\r\nHost: certgate\r\nConnection: close\r\n{certificate}{further}\r\n",
+    ))
+}
+
+/// The value of a series of `/metrics`.
+pub(crate) fn metric(certgate: &Certgate, series: &str) -> u64 {
+    let text = certgate.ask_ops("/metrics");
+    let line = text.lines().find_map(|line| line.strip_prefix(series)).expect(series);
+    line.trim().parse().unwrap()
+}
+
+/// What `/readyz` says of the writing.
+pub(crate) fn seen_in_readyz(certgate: &Certgate) -> serde_json::Value {
+    let answer = certgate.ask_ops("/readyz");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut body: serde_json::Value = serde_json::from_str(body).unwrap();
+    body["details"]["seen"].take()
+}
+
+fn on_both(test: impl Fn(&Database, &Certgate, &People)) {
+    for kind in [Kind::Sqlite, Kind::Postgres] {
+        let database = Database::empty(kind);
+        let certgate = Certgate::start_on(&database);
+        test(&database, &certgate, &People::new());
+    }
+}
+
+#[test]
+fn certificates_and_denials_appear_in_the_tables() {
+    on_both(|database, certgate, people| {
+        let [alice, bob] = ["alice", "bob"].map(|name| people.ca.client(name));
+        certgate.run(&["user", "add", "alice"]);
+        certgate.run(&["mapping", "add", "alice", "--cert", alice.alone.to_str().unwrap()]);
+        certgate.wait_for_reason(&alice, "mapped");
+        let about = "X-Request-ID: 5d1f\r\nX-Real-IP: 192.0.2.7\r\n\
+                     X-Original-Host: app.example.com\r\n";
+        ask(certgate, Some(&bob), about);
+        ask(certgate, None, "");
+
+        let known = "select subject, issuer, origin, state, last_code, last_username
+             from certificate where last_username is not null";
+        let row = "CN=alice,O=Example|CN=Example CA,O=Example|seen|new|mapped|alice";
+        wait_for_sql(database, known, row);
+        let inbox = "select subject from inbox";
+        wait_for_sql(database, inbox, "CN=bob,O=Example");
+        let denied = "select code, host, request_id, peer, subject from denial
+             join certificate on certificate.sha256 = denial.certificate where code = 'unmapped'
+             and host is not null";
+        wait_for_sql(database, denied, "unmapped|app.example.com|5d1f|192.0.2.7|CN=bob,O=Example");
+        let nobody = "select host, request_id, certificate, peer from denial
+             where code = 'no_certificate'";
+        wait_for_sql(database, nobody, "|||127.0.0.1");
+        let seen = seen_in_readyz(certgate);
+        assert_eq!((&seen["writing"], &seen["dropped"]), (&true.into(), &0.into()), "{seen}");
+
+        // Mapped by hand, he leaves the inbox at once, and soon his row says why.
+        let sha256 = database.sql("select sha256 from inbox");
+        database.sql(&format!(
+            "insert into app_user (username) values ('bob');
+             insert into mapping (username, sha256) values ('bob', upper('{sha256}'));"
+        ));
+        assert_eq!(database.sql(inbox), "");
+        certgate.wait_for_reason(&bob, "mapped");
+        let last =
+            format!("select last_code, last_username from certificate where sha256 = '{sha256}'");
+        wait_until("bob is mapped", || {
+            ask(certgate, Some(&bob), "");
+            database.sql(&last) == "mapped|bob"
+        });
+        // Nobody else counts for an inbox: this row says nothing of when it came.
+        database.sql("update certificate set state = 'ignored'");
+        assert_eq!(database.sql("select count(*) from certificate"), "2");
+    });
+}
