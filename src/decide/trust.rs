@@ -162,3 +162,39 @@ pub fn subjects<'c>(
     };
     alone.into_iter().chain(links.iter().map(verified))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever is added here is written into tables and shown to operators as verified.
+    #[test]
+    fn a_reason_that_comes_before_the_chain_says_nothing_of_it() {
+        let after = |chains| {
+            let all = DenyReason::ALL.iter().copied();
+            let after = all.filter(|reason| is_after_verification(*reason, chains));
+            after.map(DenyReason::code).collect::<Vec<_>>()
+        };
+        let by_us = [
+            "ambiguous",
+            "blocked",
+            "certificate_revoked",
+            "group_required",
+            "mapping_disabled",
+            "mapping_revoked",
+            "revocation_unknown",
+            "unmapped",
+            "user_disabled",
+        ];
+        assert_eq!(after(Chains::Verified), by_us);
+        let by_clock = [
+            "certificate_expired",
+            "certificate_not_yet_valid",
+            "issuer_not_allowed",
+            "usage_not_allowed",
+        ];
+        let mut by_proxy = [&by_us[..], &by_clock].concat();
+        by_proxy.sort_unstable();
+        assert_eq!(after(Chains::Proxy), by_proxy);
+    }
+}

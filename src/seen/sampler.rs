@@ -149,3 +149,118 @@ impl Budget {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::KeyPair;
+    use tokio::sync::mpsc::{self, Receiver};
+
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::pki::Certificate;
+    use crate::pki::forge::{Forge, common_name};
+    use crate::seen::Status;
+
+    fn sampler(room: usize) -> (Sampler, Receiver<Report>) {
+        let (queue, reports) = mpsc::channel(room);
+        let metrics = Metrics::new(&[], "0.0.0", Duration::ZERO);
+        (Sampler::new(Seen { queue, status: Arc::new(Status::default()), metrics }), reports)
+    }
+
+    fn shown(name: &str) -> Arc<Shown> {
+        let forge = Forge { subject: common_name(name), ..Forge::default() };
+        let der = forge.der(&KeyPair::generate().unwrap());
+        Arc::new(Shown::from(Certificate::from_der(&der).unwrap()))
+    }
+
+    fn told(reports: &mut Receiver<Report>) -> Vec<(&'static str, u32)> {
+        let sightings = std::iter::from_fn(|| reports.try_recv().ok());
+        let each = sightings.map(|report| match report {
+            Report::Certificate(sighting) => (sighting.code, sighting.hits),
+            other => panic!("{other:?}"),
+        });
+        each.collect()
+    }
+
+    fn denied(at: Instant) -> Denied {
+        Denied { at, code: "x", certificate: None, host: None, request_id: None, peer: None }
+    }
+
+    #[test]
+    fn a_busy_certificate_is_told_of_once_a_minute_with_how_often_it_came() {
+        let (sampler, mut reports) = sampler(8);
+        let (alice, start) = (shown("alice"), Instant::now());
+        for number in 0..60_000 {
+            let now = start + Duration::from_micros(number);
+            sampler.certificate(&alice, "mapped", Some("alice"), now);
+        }
+        assert_eq!(told(&mut reports), [("mapped", 1)]);
+        sampler.certificate(&alice, "mapped", Some("alice"), start + ALLOWED_EVERY);
+        assert_eq!(told(&mut reports), [("mapped", 60_000)]);
+        // Another one does not wait for her.
+        sampler.certificate(&shown("bob"), "unmapped", None, start);
+        assert_eq!(told(&mut reports), [("unmapped", 1)]);
+    }
+
+    #[test]
+    fn another_answer_is_told_at_once_but_not_with_each_request() {
+        let (sampler, mut reports) = sampler(8);
+        let (alice, start) = (shown("alice"), Instant::now());
+        sampler.certificate(&alice, "unmapped", None, start);
+        let later = start + CHANGED_EVERY;
+        sampler.certificate(&alice, "mapped", Some("alice"), later);
+        assert_eq!(told(&mut reports), [("unmapped", 1), ("mapped", 1)]);
+        for _ in 0..100 {
+            sampler.certificate(&alice, "group_required", None, later);
+            sampler.certificate(&alice, "mapped", Some("alice"), later);
+        }
+        assert_eq!(told(&mut reports), []);
+        sampler.certificate(&alice, "group_required", None, later + CHANGED_EVERY);
+        assert_eq!(told(&mut reports), [("group_required", 201)]);
+    }
+
+    #[test]
+    fn a_full_queue_loses_no_count_and_is_not_tried_with_each_request() {
+        let (sampler, mut reports) = sampler(1);
+        let (alice, bob, start) = (shown("alice"), shown("bob"), Instant::now());
+        sampler.certificate(&bob, "unmapped", None, start);
+        for _ in 0..100 {
+            sampler.certificate(&alice, "unmapped", None, start);
+        }
+        assert_eq!(sampler.seen.metrics.seen_dropped(), 1);
+        assert_eq!(told(&mut reports), [("unmapped", 1)]);
+        sampler.certificate(&alice, "unmapped", None, start + CHANGED_EVERY);
+        assert_eq!(told(&mut reports), [("unmapped", 101)]);
+    }
+
+    #[test]
+    fn denials_are_few_of_one_certificate_few_of_all_and_fewer_without() {
+        let (sampler, mut reports) = sampler(1000);
+        let start = Instant::now();
+        let mut count = |certificate: Option<Fingerprint>, now| {
+            for _ in 0..100 {
+                sampler.denied(certificate, now, || denied(now));
+            }
+            std::iter::from_fn(|| reports.try_recv().ok()).count()
+        };
+        assert_eq!(count(None, start), 10);
+        let fingerprint = |number: u8| Some(Fingerprint::of(&[number]));
+        let all: usize = (0..20).map(|number| count(fingerprint(number), start)).sum();
+        assert_eq!(all, 50);
+        assert_eq!(count(fingerprint(0), start), 0);
+        let later = start + BUDGET_EVERY;
+        assert_eq!((count(None, later), count(fingerprint(0), later)), (10, 5));
+        assert_eq!(sampler.seen.metrics.seen_dropped(), 2400 - 75);
+    }
+
+    #[test]
+    fn what_a_worker_remembers_is_bounded() {
+        let (sampler, _reports) = sampler(1);
+        let now = Instant::now();
+        for number in 0..20_000_u32 {
+            let sha256 = Fingerprint::of(&number.to_be_bytes());
+            sampler.denied(Some(sha256), now, || denied(now));
+        }
+        assert_eq!(sampler.marks.borrow().len(), MAX_MARKS.get());
+    }
+}

@@ -106,14 +106,13 @@ fn add<T>(rows: &mut Vec<T>, row: T, most: usize, kind: SeenKind) -> Result<(), 
 
 impl Counted {
     /// Workers tell in no order; the later one is the last.
-    fn add(&mut self, sighting: Sighting) {
+    fn add(&mut self, mut sighting: Sighting) {
         self.hits += u64::from(sighting.hits);
-        let username = self.last.username.take().filter(|_| sighting.username.is_none());
         if sighting.at >= self.last.at {
-            self.last = sighting;
+            std::mem::swap(&mut self.last, &mut sighting);
         }
         if self.last.username.is_none() {
-            self.last.username = username;
+            self.last.username = sighting.username;
         }
     }
 }
@@ -145,5 +144,121 @@ impl Batch {
             (SeenKind::Denial, self.denials.len()),
             (SeenKind::User, self.wishes.len()),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use rcgen::KeyPair;
+
+    use super::*;
+    use crate::directory::Name;
+    use crate::pki::Certificate;
+    use crate::pki::forge::{Forge, UNKNOWN, extension};
+    use crate::proxy::Shown;
+
+    struct Press(KeyPair);
+
+    impl Press {
+        fn shown(&self, number: u16, padding: usize) -> Arc<Shown> {
+            let [high, low] = number.to_be_bytes();
+            let forge = Forge {
+                serial: vec![1, high, low],
+                extensions: vec![extension(UNKNOWN, false, &vec![0; padding])],
+                ..Forge::default()
+            };
+            Arc::new(Shown::from(Certificate::from_der(&forge.der(&self.0)).unwrap()))
+        }
+    }
+
+    fn press() -> Press {
+        Press(KeyPair::generate().unwrap())
+    }
+
+    fn sighting(shown: &Arc<Shown>, code: &'static str, at: Instant) -> Report {
+        let username = (code == "mapped").then(|| "alice".into());
+        Report::Certificate(Sighting { shown: Arc::clone(shown), hits: 2, at, code, username })
+    }
+
+    #[test]
+    fn strangers_have_a_bound_and_push_out_nobody_who_came_in() {
+        let (press, mut tally, now) = (press(), Tally::default(), Instant::now());
+        let all: Vec<_> = (0..900).map(|number| press.shown(number, 0)).collect();
+        let mut taken = |code, shown: &[Arc<Shown>]| {
+            let taken = shown.iter().map(|shown| tally.add(sighting(shown, code, now)));
+            taken.filter(Result::is_ok).count()
+        };
+        assert_eq!(taken("unmapped", &all[..300]), 100);
+        assert_eq!(taken("mapped", &all[300..]), 500);
+        // Who is in the tally is counted however full it is.
+        assert_eq!(taken("unmapped", &all[..100]), 100);
+        let batch = tally.take();
+        assert_eq!(batch.counts()[0], (SeenKind::Certificate, 600));
+        assert!(tally.is_empty());
+    }
+
+    #[test]
+    fn certificates_of_the_largest_size_are_bounded_by_their_bytes() {
+        let (press, mut tally, now) = (press(), Tally::default(), Instant::now());
+        let mut taken = 0;
+        for number in 0..400 {
+            let large = press.shown(number, 30_000);
+            taken += usize::from(tally.add(sighting(&large, "mapped", now)).is_ok());
+        }
+        assert!((100..MAX_DER_BYTES / 30_000).contains(&taken), "{taken}");
+    }
+
+    #[test]
+    fn the_last_answer_counts_and_so_do_all_hits_and_who_came_in() {
+        let (alice, now) = (press().shown(1, 0), Instant::now());
+        let later = now + Duration::from_millis(1);
+        for reports in [
+            [sighting(&alice, "mapped", now), sighting(&alice, "user_disabled", later)],
+            [sighting(&alice, "user_disabled", later), sighting(&alice, "mapped", now)],
+        ] {
+            let mut tally = Tally::default();
+            for report in reports {
+                tally.add(report).unwrap();
+            }
+            let batch = tally.take();
+            let [counted] = &batch.sightings[..] else { panic!("one certificate") };
+            let last = (counted.last.code, counted.last.username.as_deref());
+            assert_eq!((last, counted.hits), (("user_disabled", Some("alice")), 4));
+        }
+    }
+
+    #[test]
+    fn denials_and_wishes_are_bounded_and_a_name_is_wished_once() {
+        let (mut tally, at) = (Tally::default(), Instant::now());
+        let denied = || Denied {
+            at,
+            code: "x",
+            certificate: None,
+            host: None,
+            request_id: None,
+            peer: None,
+        };
+        let taken = (0..300).filter(|_| tally.add(Report::Denied(denied())).is_ok()).count();
+        assert_eq!(taken, 200);
+        let wish = |name: String| {
+            let username = Name::parse(name.as_bytes()).unwrap();
+            let groups = Vec::new();
+            Report::Wish(Box::new(Wish {
+                priority: 1,
+                username,
+                display_name: None,
+                email: None,
+                groups,
+            }))
+        };
+        for _ in 0..300 {
+            tally.add(wish("alice".to_owned())).unwrap();
+        }
+        let more = (0..300).filter(|n| tally.add(wish(format!("bob{n}"))).is_ok()).count();
+        assert_eq!(more, 19);
+        assert_eq!(tally.take().counts()[2], (SeenKind::User, 20));
     }
 }

@@ -1,5 +1,6 @@
 //! What the running service writes of what it saw, and that nobody ever waits for it.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use certgate::cli::demo::workshop::Workshop;
@@ -119,5 +120,110 @@ fn certificates_and_denials_appear_in_the_tables() {
         // Nobody else counts for an inbox: this row says nothing of when it came.
         database.sql("update certificate set state = 'ignored'");
         assert_eq!(database.sql("select count(*) from certificate"), "2");
+    });
+}
+
+/// Sees bob once more, under this request id.
+fn see(certgate: &Certgate, bob: &Issued, request_id: &str) {
+    let answer = ask(certgate, Some(bob), &format!("X-Request-ID: {request_id}\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+}
+
+fn state(certgate: &Certgate) -> String {
+    seen_in_readyz(certgate)["state"].as_str().unwrap().to_owned()
+}
+
+const DROPPED_DENIALS: &str = "certgate_seen_dropped_total{kind=\"denial\"}";
+
+/// The database goes away and comes back.
+fn goes_away(database: &Database, certgate: &Certgate, go: impl FnOnce(), come: impl FnOnce()) {
+    let bob = People::new().ca.client("bob");
+    see(certgate, &bob, "before");
+    let count = |id: &str| format!("select count(*) from denial where request_id = '{id}'");
+    wait_for_sql(database, &count("before"), "1");
+    go();
+    let mut longest = Duration::ZERO;
+    wait_until("the writing fails", || {
+        let start = Instant::now();
+        see(certgate, &bob, "meanwhile");
+        longest = longest.max(start.elapsed());
+        state(certgate) == "failing"
+    });
+    assert!(longest < Duration::from_secs(1), "an answer waited for {longest:?}");
+    let dropped = metric(certgate, DROPPED_DENIALS);
+    wait_until("what is seen meanwhile is dropped and counted", || {
+        see(certgate, &bob, "lost");
+        metric(certgate, DROPPED_DENIALS) > dropped
+    });
+    assert_eq!(metric(certgate, "certgate_seen_writable"), 0);
+    come();
+    wait_until("the writing goes on", || state(certgate) == "writing");
+    see(certgate, &bob, "after");
+    wait_for_sql(database, &count("after"), "1");
+    assert_eq!(metric(certgate, "certgate_seen_writable"), 1);
+}
+
+#[test]
+fn while_postgresql_is_away_answers_go_on_and_what_is_seen_is_dropped() {
+    let database = Database::empty(Kind::Postgres);
+    let certgate = Certgate::start_on(&database);
+    goes_away(&database, &certgate, || database.cut_off(), || database.let_in());
+}
+
+#[test]
+fn while_sqlite_is_locked_answers_go_on_and_what_is_seen_is_dropped() {
+    let database = Database::empty(Kind::Sqlite);
+    let certgate = Certgate::start_on(&database);
+    let shell = RefCell::new(database.open_shell());
+    let send = |sql: &str| shell.borrow_mut().send(sql);
+    goes_away(&database, &certgate, || send("begin immediate;"), || send("rollback;"));
+}
+
+#[test]
+fn on_a_standby_what_is_seen_is_dropped_and_readyz_says_so() {
+    let database = Database::empty(Kind::Postgres);
+    let standby = crate::support::shells::standby_url();
+    let (server, _) = standby.rsplit_once('/').unwrap();
+    let url = format!("{server}/{}", database.name());
+    let primary = Certgate::start_on(&database);
+    wait_until("the schema arrives", || {
+        let mut psql = std::process::Command::new("psql");
+        psql.args(["-qAtX", "-c", "select version from certgate_schema", "-d", &url]);
+        psql.output().unwrap().status.success()
+    });
+    primary.stop();
+    let certgate = Certgate::start_at(&url);
+    let bob = People::new().ca.client("bob");
+    wait_until("the standby is recognised", || state(&certgate) == "standby");
+    let dropped = metric(&certgate, DROPPED_DENIALS);
+    wait_until("what is seen is dropped and counted", || {
+        see(&certgate, &bob, "lost");
+        metric(&certgate, DROPPED_DENIALS) > dropped
+    });
+    assert_eq!(database.sql("select count(*) from denial"), "0");
+}
+
+/// What nobody may say who may not ask, and what no header may bring into a table.
+#[test]
+fn hostile_headers_of_a_denial_are_left_out() {
+    on_both(|database, certgate, people| {
+        let bob = people.ca.client("bob");
+        let host = "a'b\"c;drop table denial;--";
+        ask(certgate, Some(&bob), &format!("X-Original-Host: {host}\r\nX-Request-ID: good\r\n"));
+        wait_for_sql(database, "select host from denial where request_id = 'good'", host);
+        for further in [
+            "X-Original-Host: caf\u{e9}\r\nX-Request-ID: a b\r\nX-Real-IP: 192.0.2.1.evil\r\n"
+                .to_owned(),
+            format!(
+                "X-Original-Host: {}\r\nX-Request-ID: {}\r\n",
+                "h".repeat(256),
+                "i".repeat(129)
+            ),
+        ] {
+            ask(certgate, Some(&bob), &further);
+        }
+        let empty = "select count(*) from denial where host is null and request_id is null
+             and peer = '127.0.0.1'";
+        wait_for_sql(database, empty, "2");
     });
 }

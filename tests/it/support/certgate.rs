@@ -45,6 +45,11 @@ impl Certgate {
         Self::start_in(workshop, database.secret_url(), further_configuration)
     }
 
+    /// As [`Certgate::start`], on the database of this URL.
+    pub(crate) fn start_at(url: &str) -> Self {
+        Self::start_in(Workshop::open("certgate-test").unwrap(), url, "")
+    }
+
     fn start_in(workshop: Workshop, url: &str, further_configuration: &str) -> Self {
         let [auth, ops] = free_addresses();
         let text = format!(
@@ -132,6 +137,14 @@ impl Certgate {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
+    }
+
+    /// The memory that the service holds.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let id = self.workshop.process_id("certgate").unwrap();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// The auth listener.
