@@ -13,8 +13,9 @@ use crate::seen_serve::{People, metric, seen_in_readyz, wait_until};
 use crate::support::certgate::Certgate;
 use crate::support::database::{Database, Kind};
 
-/// Different certificates.
-const FLOOD: u32 = 100_000;
+/// Different certificates, unless `CERTGATE_TEST_FLOOD` says how many: a program that was built for
+/// tests needs minutes for 100,000.
+const FLOOD: u32 = 10_000;
 /// Requests that are sent before their answers are read.
 const AT_ONCE: u32 = 50;
 /// Strangers of one batch, as `src/seen/tally.rs` has it.
@@ -50,13 +51,18 @@ impl Press {
     }
 }
 
+fn flood_size() -> u32 {
+    let size = std::env::var_os("CERTGATE_TEST_FLOOD");
+    size.map_or(FLOOD, |size| size.to_str().unwrap().parse().unwrap())
+}
+
 /// Sends them all over one connection, and looks at every answer.
-fn flood(certgate: &Certgate) {
+fn flood(certgate: &Certgate, size: u32) {
     let mut press = Press::new();
     let mut stream = TcpStream::connect(certgate.auth()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut buffer = vec![0; 64 * 1024];
-    for first in (0..FLOOD).step_by(AT_ONCE as usize) {
+    for first in (0..size).step_by(AT_ONCE as usize) {
         let requests: String =
             (first..first + AT_ONCE).map(|number| press.request(number)).collect();
         stream.write_all(requests.as_bytes()).unwrap();
@@ -93,7 +99,8 @@ fn is_survived(kind: Kind) {
     certgate.wait_for_reason(&alice, "mapped");
     let memory = certgate.resident_kib();
     let start = Instant::now();
-    flood(&certgate);
+    let size = flood_size();
+    flood(&certgate, size);
     let seconds = start.elapsed().as_secs() + 1;
     let grown = certgate.resident_kib().saturating_sub(memory);
     certgate.wait_for_reason(&alice, "mapped");
@@ -103,24 +110,31 @@ fn is_survived(kind: Kind) {
     assert_eq!(seen_in_readyz(&certgate)["state"], "writing");
 
     let count = |sql: &str| database.sql(&format!("select count(*) from {sql}")).parse::<u64>();
+    let of = |metrics: &str| metric(&certgate, &format!("{metrics}_total{{kind=\"certificate\"}}"));
+    let both = || ["certgate_seen_written", "certgate_seen_dropped"].map(of);
+    let [mut written, mut dropped] = both();
+    wait_until("every one is written or counted", || {
+        [written, dropped] = both();
+        written + dropped >= u64::from(size)
+    });
     let inbox = count("inbox").unwrap();
     let denials = count("denial").unwrap();
-    let dropped = metric(&certgate, "certgate_seen_dropped_total{kind=\"certificate\"}");
     eprintln!(
-        "{kind:?}: {FLOOD} in {seconds} s: {inbox} in the inbox, {denials} denials, {dropped} \
+        "{kind:?}: {size} in {seconds} s: {inbox} in the inbox, {denials} denials, {dropped} \
          dropped, {grown} KiB more"
     );
     // A batch more than seconds, and one that was on its way.
-    assert!((1..=(seconds + 3) * MAX_STRANGERS).contains(&inbox), "{inbox}");
-    assert!(inbox <= 10_000, "{inbox}");
-    assert_eq!(inbox + dropped, u64::from(FLOOD), "every one is in the inbox or counted");
+    assert!((1..=(seconds + 3) * MAX_STRANGERS).contains(&written), "{written}");
+    assert!((1..=10_000.min(written)).contains(&inbox), "{inbox}");
+    // Alice is told of too, once by each worker that she came to, and again as her answer changes.
+    assert!(written + dropped <= u64::from(size) + 8, "{written} + {dropped}");
     assert!(denials <= (seconds + 3) * MAX_DENIALS * 4, "{denials}");
     if kind == Kind::Postgres {
         let batches = count("batch").unwrap();
         assert!(batches <= seconds + 3, "{batches} batches in {seconds} seconds");
     }
-    // Each worker keeps 1024 parsed certificates, which it would of 100,000 good ones as well.
-    assert!(grown < 48 * 1024, "{grown} KiB");
+    // Each worker keeps 1024 parsed certificates, as it would of good ones.
+    assert!(grown < 20 * 1024, "{grown} KiB");
 }
 
 #[test]

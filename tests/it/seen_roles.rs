@@ -1,7 +1,8 @@
 //! The roles of `deploy/roles.sql` on a real PostgreSQL: each can do its work, and nothing else.
 
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -54,8 +55,12 @@ impl Office {
 
     fn psql(&self, role: &str, sql: &str) -> Output {
         let mut psql = Command::new("psql");
-        psql.args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-c", sql, "-d", &self.url(role)]);
-        psql.output().unwrap()
+        psql.args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-f", "-", "-d", &self.url(role)]);
+        let pipes = psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = pipes.spawn().unwrap();
+        // A statement that is refused while it is sent has its answer all the same.
+        let _ = child.stdin.take().unwrap().write_all(sql.as_bytes());
+        child.wait_with_output().unwrap()
     }
 
     fn can(&self, role: &str, sql: &str) -> String {

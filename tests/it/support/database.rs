@@ -196,6 +196,7 @@ impl Drop for OpenShell {
 fn administer(sql: &str) {
     let status = Command::new("psql")
         .args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-c", sql, "-d", &admin_url()])
+        .stdout(Stdio::null())
         .status()
         .unwrap();
     assert!(status.success(), "{sql}");
