@@ -7,7 +7,6 @@
 mod options;
 mod trust;
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 pub use options::{Options, OptionsError, Required};
@@ -83,20 +82,19 @@ pub enum Allow<'d> {
     /// Nobody in particular: `certificate=optional`, and none was presented.
     Anonymous,
     /// A user of the directory, by the mapping of that id.
-    Mapped(&'d User, i64),
+    Mapped(User<'d>, i64),
     /// The user whom the rule of that priority gives: one of the directory, or a name of the
     /// certificate's values.
-    Rule(Cow<'d, User>, i64),
+    Rule(User<'d>, i64),
 }
 
-impl Allow<'_> {
+impl<'d> Allow<'d> {
     /// Who it is; none for nobody in particular.
     #[must_use]
-    pub fn user(&self) -> Option<&User> {
+    pub fn user(&self) -> Option<&User<'d>> {
         match self {
             Self::Anonymous => None,
-            Self::Mapped(user, _) => Some(user),
-            Self::Rule(user, _) => Some(user),
+            Self::Mapped(user, _) | Self::Rule(user, _) => Some(user),
         }
     }
 
@@ -298,7 +296,9 @@ fn is_issuer_allowed(identity: &Identity, allowed: &[AllowedIssuer]) -> bool {
         return true;
     }
     allowed.iter().any(|issuer| {
-        if identity.issuer.as_ref() != Some(&issuer.name) {
+        let is_named =
+            |shown: &DistinguishedName| *shown == issuer.name && !shown.has_control_character();
+        if !identity.issuer.as_ref().is_some_and(is_named) {
             return false;
         }
         issuer.key_id.is_none() || identity.issuer_key_id == issuer.key_id

@@ -5,6 +5,7 @@
 //! last directory stays, and its age says so; nothing here ever guesses.
 
 mod replica;
+mod snapshot;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use replica::Asked;
 pub use replica::Replica;
+pub use snapshot::{SnapshotError, SnapshotFile};
 
 use crate::directory::{Directory, Relation, Rows, Settings, Severity};
 use crate::metrics::{DirectoryRows, Metrics, SyncState};

@@ -97,7 +97,7 @@ fn ask<'v>(
 
 fn user<'d>(decision: &'d Decision<'_>) -> Option<&'d str> {
     match decision {
-        Decision::Allow(allow) => allow.user().map(|user| user.username.as_str()),
+        Decision::Allow(allow) => allow.user().map(|user| &*user.username),
         Decision::Deny(_) | Decision::Undecided(_) => None,
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use certgate::decide::{Decision, Options, Policy, Question, Trust, TrustPolicy, View, decide};
 use certgate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, RuleRow, UserRow};
 use certgate::directory::{
-    Directory, Kind, Kinds, MAX_USER_AND_GROUPS_BYTES, Name, Rows, Settings, check_rule,
+    Directory, Kind, Kinds, MAX_USER_AND_GROUPS_BYTES, Name, Rows, Settings, User, check_rule,
     parse_pattern,
 };
 use certgate::pki::{
@@ -66,7 +66,7 @@ pub fn check(data: &[u8]) {
             if let Decision::Allow(allow) = &decision {
                 assert!(!(by_certificate && is_kept_out));
                 let Some(user) = allow.user() else { panic!("nobody was asked for") };
-                check_user(&user.username, &user.groups);
+                check_user(user);
             }
         }
     }
@@ -78,15 +78,12 @@ fn certificates() -> &'static [Certificate; 3] {
     CERTIFICATES.get_or_init(|| pems.map(golden::certificate))
 }
 
-fn check_user(username: &Name, groups: &[Name]) {
-    let mut bytes = username.as_str().len();
-    for name in groups.iter().chain([username]) {
-        assert_eq!(Name::parse(name.as_str().as_bytes()).as_ref(), Ok(name));
+fn check_user(user: &User<'_>) {
+    let groups: Vec<&str> = user.groups.iter().collect();
+    for name in groups.iter().chain([&&*user.username]) {
+        assert_eq!(Name::parse(name.as_bytes()).unwrap().as_str(), *name);
     }
-    for group in groups {
-        bytes += group.as_str().len() + 1;
-    }
-    assert!(bytes <= MAX_USER_AND_GROUPS_BYTES + 1);
+    assert!(user.username.len() + user.groups.as_str().len() <= MAX_USER_AND_GROUPS_BYTES);
     assert!(groups.is_sorted());
 }
 

@@ -146,12 +146,10 @@ fn output(config: &Config) -> anyhow::Result<Output> {
         HeaderName::from_bytes(name.as_str().as_bytes())
             .with_context(|| format!("output.headers: {name} is no header name"))
     };
-    let separator = config.output.group_separator.as_str().chars().next();
     Ok(Output {
         user: header(&names.user)?,
         groups: header(&names.groups)?,
         name: header(&names.name)?,
         email: header(&names.email)?,
-        group_separator: separator.context("output.group_separator is empty")?,
     })
 }

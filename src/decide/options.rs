@@ -77,13 +77,13 @@ impl Options {
 
     /// Whether this user is what the location asks for.
     #[must_use]
-    pub fn admits(&self, user: &User) -> bool {
+    pub fn admits(&self, user: &User<'_>) -> bool {
         if self.required.is_empty() {
             return true;
         }
         self.required.iter().any(|required| match required {
             Required::Group(group) => user.is_member(group.as_str()),
-            Required::User(username) => user.username == *username,
+            Required::User(username) => user.username == username.as_str(),
         })
     }
 }

@@ -369,6 +369,23 @@ fn a_row_that_cannot_be_read_never_matches() {
 }
 
 #[test]
+fn a_name_with_a_control_character_agrees_with_no_mapping_though_it_equals_one_without() {
+    let broken = shown(params("alice\n"));
+    let clean = shown(params("alice"));
+    assert_eq!(broken.certificate.subject, clean.certificate.subject);
+    for pattern in [by_subject(&clean), by_issuer_subject(&clean), by_subject(&broken)] {
+        let mut world = World::new().map("alice", pattern);
+        world.policy.kinds = Kinds::with_weak(&[Kind::Subject, Kind::IssuerSubject]);
+        assert_eq!(world.ask(presented(&broken), ""), "401 unmapped -");
+    }
+    // What keeps people out is not so particular.
+    let mut world = World::new().map("alice", by_sha256(&broken));
+    assert_eq!(world.ask(presented(&broken), ""), "200 mapped alice");
+    world.rows.blocks.push(block(by_subject(&clean)));
+    assert_eq!(world.ask(presented(&broken), ""), "401 blocked -");
+}
+
+#[test]
 fn a_block_matches_in_doubt() {
     let alice = shown(params("alice"));
     let blocked_by = |pattern: PatternRow| {

@@ -19,6 +19,8 @@ pub struct Block {
     columns: Vec<(Column, Wanted)>,
     /// When it counts; none if its window cannot be read, which counts as always.
     window: Option<Window>,
+    /// The row it was read from.
+    source: BlockRow,
 }
 
 /// What a column must show.
@@ -67,7 +69,8 @@ impl Block {
             }
             return Read { block: None, faults };
         }
-        Read { block: Some(Self { id: row.id, columns, window }), faults }
+        let source = row.clone();
+        Read { block: Some(Self { id: row.id, columns, window, source }), faults }
     }
 
     /// Whether it counts at `now`; a window that cannot be read always does.
@@ -88,6 +91,11 @@ impl Block {
             }
         }
         compared
+    }
+
+    /// The row it was read from.
+    pub(super) const fn source(&self) -> &BlockRow {
+        &self.source
     }
 
     /// The columns that it compares.

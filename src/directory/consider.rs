@@ -2,10 +2,10 @@
 //! or did not match.
 
 use super::kind::Kinds;
-use super::pattern::{Agreement, Column};
+use super::pattern::{Agreement, Column, compare};
 use super::rule::{Holder, Verdict};
 use super::{Directory, Found, Mapping};
-use crate::pki::{Identity, UnixTime};
+use crate::pki::{DistinguishedName, Identity, UnixTime};
 
 /// One candidate, as `certgate explain` lists it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -30,31 +30,24 @@ impl Directory {
     #[must_use]
     pub fn consider(&self, holder: Holder<'_>, now: UnixTime, kinds: Kinds) -> Vec<Considered> {
         let identity = holder.identity;
-        let blocks =
-            self.blocks.rows().iter().filter(|block| block.matches(identity)).map(|block| {
-                let matched = block.is_in_force(now);
-                let why = if matched { "matches and is in force" } else { "matches, not in force" };
-                Considered {
-                    kind: "block",
-                    id: block.id,
-                    username: None,
-                    matched,
-                    why: why.to_owned(),
-                }
-            });
+        let blocks = self.blocks.rows().filter(|block| block.matches(identity)).map(|block| {
+            let matched = block.is_in_force(now);
+            let why = if matched { "matches and is in force" } else { "matches, not in force" };
+            Considered { kind: "block", id: block.id, username: None, matched, why: why.to_owned() }
+        });
         let mut mappings: Vec<_> = self
             .mappings
-            .rows()
             .iter()
+            .filter(|mapping| self.users.get(mapping.username).is_some())
             .filter(|mapping| has_agreement(mapping, identity))
             .collect();
         mappings.sort_by_key(|mapping| (mapping.kind, mapping.id));
         let mappings = mappings.into_iter().map(|mapping| {
-            let (matched, why) = self.why(mapping, identity, now, kinds);
+            let (matched, why) = why(&mapping, identity, now, kinds);
             Considered {
                 kind: mapping.kind.name(),
                 id: mapping.id,
-                username: self.users.get(mapping.user).map(|user| user.username.to_string()),
+                username: Some(mapping.username.to_owned()),
                 matched,
                 why,
             }
@@ -104,53 +97,64 @@ impl Directory {
         });
         considered.collect()
     }
-
-    fn why(
-        &self,
-        mapping: &Mapping,
-        identity: &Identity,
-        now: UnixTime,
-        kinds: Kinds,
-    ) -> (bool, String) {
-        if let Some((column, agreement)) = disagreement(mapping, identity) {
-            let what = match agreement {
-                Agreement::Invisible => "is not visible in this input",
-                _ => "differs",
-            };
-            return (false, format!("{} {what}", column.name()));
-        }
-        if !kinds.contains(mapping.kind) {
-            return (
-                false,
-                format!("matches, but identity.weak does not name {}", mapping.kind.name()),
-            );
-        }
-        if mapping.is_revoked(now) {
-            return (true, "matches and is revoked".to_owned());
-        }
-        if !mapping.window.enabled {
-            return (true, "matches and is disabled".to_owned());
-        }
-        if !mapping.is_active(now) {
-            return (true, "matches, outside its validity window".to_owned());
-        }
-        (true, "matches and is active".to_owned())
-    }
 }
 
-fn has_agreement(mapping: &Mapping, identity: &Identity) -> bool {
+fn why(mapping: &Mapping<'_>, identity: &Identity, now: UnixTime, kinds: Kinds) -> (bool, String) {
+    if let Some((column, agreement)) = disagreement(mapping, identity) {
+        let what = match agreement {
+            Agreement::Invisible => "is not visible in this input",
+            _ if has_control_character(column, identity) => {
+                "holds a control character, and no mapping agrees with such a name"
+            }
+            _ => "differs",
+        };
+        return (false, format!("{} {what}", column.name()));
+    }
+    if !kinds.contains(mapping.kind) {
+        return (
+            false,
+            format!("matches, but identity.weak does not name {}", mapping.kind.name()),
+        );
+    }
+    if mapping.is_revoked(now) {
+        return (true, "matches and is revoked".to_owned());
+    }
+    if !mapping.window.enabled {
+        return (true, "matches and is disabled".to_owned());
+    }
+    if !mapping.is_active(now) {
+        return (true, "matches, outside its validity window".to_owned());
+    }
+    (true, "matches and is active".to_owned())
+}
+
+fn has_control_character(column: Column, identity: &Identity) -> bool {
+    let name = match column {
+        Column::Issuer => identity.issuer.as_ref(),
+        Column::Subject => identity.subject.as_ref(),
+        _ => None,
+    };
+    name.is_some_and(DistinguishedName::has_control_character)
+}
+
+fn has_agreement(mapping: &Mapping<'_>, identity: &Identity) -> bool {
     // The issuer alone is shared by everybody whom this CA certified; it makes nobody a candidate.
     mapping
-        .pattern
         .columns()
         .filter(|(column, _)| !matches!(column, Column::Issuer | Column::IssuerKeyId))
-        .any(|(column, value)| value.compare(column, identity) == Agreement::Same)
+        .any(|(column, want)| {
+            // A name that would agree without its control character is worth telling of.
+            let is_near = || {
+                let subject = identity.subject.as_ref();
+                column == Column::Subject && subject.is_some_and(|name| name.canonical() == want)
+            };
+            compare(column, want, identity) == Agreement::Same || is_near()
+        })
 }
 
-fn disagreement(mapping: &Mapping, identity: &Identity) -> Option<(Column, Agreement)> {
+fn disagreement(mapping: &Mapping<'_>, identity: &Identity) -> Option<(Column, Agreement)> {
     mapping
-        .pattern
         .columns()
-        .map(|(column, value)| (column, value.compare(column, identity)))
+        .map(|(column, want)| (column, compare(column, want, identity)))
         .find(|(_, agreement)| *agreement != Agreement::Same)
 }

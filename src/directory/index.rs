@@ -1,48 +1,143 @@
 //! Finding candidates by hash; whether they match is always checked on the values themselves.
 //!
-//! A collision costs time and cannot change an answer. The hash is keyed anew in each directory.
+//! A collision costs time and cannot change an answer. The hash is keyed anew in each load.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 
 use super::block::{Block, fold};
 use super::kind::Kind;
 use super::mapping::Mapping;
-use super::pattern::{Column, Value, is_visible, shown_texts};
+use super::name::MAX_NAME_BYTES;
+use super::pattern::{Column, is_visible, shown_texts};
+use super::shelf::Shelf;
+use super::user::User;
 use crate::pki::{DistinguishedName, Fingerprint, Identity, SerialNumber, Shows};
 
-/// Mappings by kind and key.
-#[derive(Debug, Default)]
+/// Users by name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct UserIndex {
+    /// By the name in lower case: a name that differs only by case is found as well.
+    shelf: Shelf,
+    hasher: RandomState,
+    separator: char,
+}
+
+impl UserIndex {
+    pub(super) fn new(separator: char) -> Self {
+        Self { separator, ..Self::default() }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.shelf.len()
+    }
+
+    /// The user of exactly this name.
+    pub(super) fn get(&self, username: &str) -> Option<User<'_>> {
+        self.of_any_case(username).find(|user| user.username == username)
+    }
+
+    /// Users whose names differ from this one by case at most.
+    pub(super) fn of_any_case<'d, 'n>(
+        &'d self,
+        username: &'n str,
+    ) -> impl Iterator<Item = User<'d>> + use<'d, 'n> {
+        let users = self.shelf.find(self.hash(username));
+        users
+            .filter_map(|record| User::unpack(record, self.separator))
+            .filter(move |user| user.username.eq_ignore_ascii_case(username))
+    }
+
+    pub(super) fn insert(&mut self, user: &User<'_>) -> bool {
+        self.shelf.insert(self.hash(&user.username), &user.pack())
+    }
+
+    /// Takes a user away; true if there was one.
+    pub(super) fn remove(&mut self, username: &str) -> bool {
+        let separator = self.separator;
+        let is = |record: &[u8]| {
+            User::unpack(record, separator).is_some_and(|user| user.username == username)
+        };
+        self.shelf.remove(self.hash(username), is).is_some()
+    }
+
+    pub(super) fn records(&self) -> impl Iterator<Item = &[u8]> {
+        self.shelf.iter()
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.shelf.shrink();
+    }
+
+    fn hash(&self, username: &str) -> u32 {
+        let mut folded = [0; MAX_NAME_BYTES];
+        // A text that is longer than any name finds nobody, whatever its hash.
+        let length = username.len().min(MAX_NAME_BYTES);
+        let folded = folded.get_mut(..length).unwrap_or_default();
+        folded.copy_from_slice(username.as_bytes().get(..length).unwrap_or_default());
+        folded.make_ascii_lowercase();
+        short(self.hasher.hash_one(&*folded))
+    }
+}
+
+/// Mappings by kind and key, and by id.
+#[derive(Clone, Debug, Default)]
 pub(super) struct MappingIndex {
-    rows: Vec<Mapping>,
-    /// One table for each kind, so that a kind nobody uses costs a request nothing.
-    tables: [Table; Kind::ALL.len()],
+    shelf: Shelf,
+    /// By id: where its record is, by hash.
+    by_id: Shelf,
+    /// How many of each kind, so that a kind nobody uses costs a request nothing.
+    counts: [usize; Kind::ALL.len()],
     hasher: RandomState,
 }
 
-/// Positions of rows, each beside the hash of its key.
-type Table = HashTable<(u64, usize)>;
+/// An id and the hash of a key.
+const PLACE_BYTES: usize = 12;
 
 impl MappingIndex {
-    pub(super) fn insert(&mut self, mapping: Mapping) {
-        let part = |column: &Column| mapping.pattern.value(*column).map_or(&[][..], Value::bytes);
-        let parts = match mapping.kind.columns() {
-            [first, second] => (part(first), part(second)),
-            [only] => (part(only), &[][..]),
-            _ => return,
-        };
-        let hash = self.hasher.hash_one(parts);
-        if let Some(table) = self.tables.get_mut(mapping.kind as usize) {
-            table.insert_unique(hash, (hash, self.rows.len()), |entry| entry.0);
+    /// False where there is no room.
+    pub(super) fn insert(&mut self, record: &[u8]) -> bool {
+        let Some(mapping) = Mapping::unpack(record) else { return false };
+        let hash = self.hash(mapping.kind, mapping.key());
+        let is_put = self.shelf.insert(hash, record)
+            && self.by_id.insert(self.id_hash(mapping.id), &place(mapping.id, hash));
+        if let Some(count) = self.counts.get_mut(mapping.kind as usize) {
+            *count += usize::from(is_put);
         }
-        self.rows.push(mapping);
+        is_put
     }
 
-    pub(super) fn rows(&self) -> &[Mapping] {
-        &self.rows
+    pub(super) fn remove(&mut self, id: i64) {
+        let is_place = |record: &[u8]| record.first_chunk() == Some(&id.to_le_bytes());
+        let Some(place) = self.by_id.remove(self.id_hash(id), is_place) else { return };
+        let Some(hash) = place.last_chunk().copied().map(u32::from_le_bytes) else { return };
+        let is = |record: &[u8]| Mapping::unpack(record).is_some_and(|mapping| mapping.id == id);
+        let Some(record) = self.shelf.remove(hash, is) else { return };
+        let kind = Mapping::unpack(&record).map(|mapping| mapping.kind);
+        if let Some(count) = kind.and_then(|kind| self.counts.get_mut(kind as usize)) {
+            *count -= 1;
+        }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.shelf.len()
+    }
+
+    pub(super) fn records(&self) -> impl Iterator<Item = &[u8]> {
+        self.shelf.iter()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Mapping<'_>> {
+        self.shelf.iter().filter_map(Mapping::unpack)
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.shelf.shrink();
+        self.by_id.shrink();
     }
 
     /// The mappings of one kind that match.
@@ -50,19 +145,41 @@ impl MappingIndex {
         &'d self,
         kind: Kind,
         identity: &'i Identity,
-    ) -> impl Iterator<Item = &'d Mapping> + use<'d, 'i> {
-        let table = self.tables.get(kind as usize).filter(|table| !table.is_empty());
-        table
-            .into_iter()
-            .flat_map(move |table| {
-                keys(kind, identity).map(|key| self.hasher.hash_one(key)).flat_map(move |hash| {
-                    table.iter_hash(hash).filter(move |entry| entry.0 == hash)
-                })
-            })
-            .filter_map(|entry| self.rows.get(entry.1))
-            .filter(move |mapping| mapping.matches(identity))
+    ) -> impl Iterator<Item = Mapping<'d>> + use<'d, 'i> {
+        let is_used = self.counts.get(kind as usize).is_some_and(|count| *count > 0);
+        let keys = is_used.then(|| keys(kind, identity));
+        keys.into_iter()
+            .flatten()
+            .flat_map(move |key| self.shelf.find(self.hash(kind, key)))
+            .filter_map(Mapping::unpack)
+            .filter(move |mapping| mapping.kind == kind && mapping.matches(identity))
+    }
+
+    fn hash(&self, kind: Kind, key: (&[u8], &[u8])) -> u32 {
+        short(self.hasher.hash_one((kind, key)))
+    }
+
+    fn id_hash(&self, id: i64) -> u32 {
+        short(self.hasher.hash_one(id))
     }
 }
+
+fn place(id: i64, hash: u32) -> [u8; PLACE_BYTES] {
+    let mut place = [0; PLACE_BYTES];
+    let bytes = id.to_le_bytes().into_iter().chain(hash.to_le_bytes());
+    for (to, from) in place.iter_mut().zip(bytes) {
+        *to = from;
+    }
+    place
+}
+
+/// The upper half of a hash.
+fn short(hash: u64) -> u32 {
+    u32::try_from(hash >> u32::BITS).unwrap_or_default()
+}
+
+/// Positions of rows, each beside the hash of its key.
+type Table = HashTable<(u64, i64)>;
 
 /// Every key of a kind that is shown: a pair of canonical values, the second empty where the kind
 /// hangs on one column.
@@ -94,9 +211,9 @@ fn keys<'i>(kind: Kind, identity: &'i Identity) -> impl Iterator<Item = (&'i [u8
 /// Which column differs by what the input shows: the first of [`BY_CERTIFICATE`] for a
 /// certificate, the first of [`BY_HEADERS`] for headers. Headers that show less than all three are
 /// rare; for them every block is a candidate.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct BlockIndex {
-    rows: Vec<Block>,
+    rows: HashMap<i64, Arc<Block>>,
     by_certificate: HashMap<Column, Table>,
     by_headers: HashMap<Column, Table>,
     hasher: RandomState,
@@ -123,14 +240,29 @@ const BY_HEADERS: [Column; 4] =
 
 impl BlockIndex {
     pub(super) fn insert(&mut self, block: Block) {
-        let position = self.rows.len();
-        file(&mut self.by_certificate, &BY_CERTIFICATE, &block, position, &self.hasher);
-        file(&mut self.by_headers, &BY_HEADERS, &block, position, &self.hasher);
-        self.rows.push(block);
+        for (table, hash) in self.places(&block) {
+            let entry = (hash, block.id);
+            self.tables(table).entry(table.column).or_default().insert_unique(hash, entry, |e| e.0);
+        }
+        self.rows.insert(block.id, Arc::new(block));
     }
 
-    pub(super) fn rows(&self) -> &[Block] {
-        &self.rows
+    pub(super) fn remove(&mut self, id: i64) {
+        let Some(block) = self.rows.remove(&id) else { return };
+        for (table, hash) in self.places(&block) {
+            let Some(entries) = self.tables(table).get_mut(&table.column) else { continue };
+            if let Ok(entry) = entries.find_entry(hash, |entry| *entry == (hash, id)) {
+                entry.remove();
+            }
+        }
+    }
+
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Block> {
+        self.rows.values().map(|block| &**block)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
     }
 
     /// Every block that could match what was presented, and perhaps others.
@@ -141,37 +273,49 @@ impl BlockIndex {
         let tables = match identity.shows {
             Shows::Certificate => &self.by_certificate,
             Shows::Headers if shows_all_headers(identity) => &self.by_headers,
-            Shows::Headers => return self.rows.iter().collect(),
+            Shows::Headers => return self.rows().collect(),
         };
         let mut found = Vec::new();
-        for (column, table) in tables {
+        for (column, table) in tables.iter().filter(|(_, table)| !table.is_empty()) {
             for key in block_keys(*column, identity) {
                 let hash = self.hasher.hash_one(&*key);
                 let entries = table.iter_hash(hash).filter(|entry| entry.0 == hash);
-                found.extend(entries.filter_map(|entry| self.rows.get(entry.1)));
+                found.extend(entries.filter_map(|(_, id)| self.rows.get(id).map(|block| &**block)));
             }
         }
         found
     }
+
+    fn tables(&mut self, place: Filed) -> &mut HashMap<Column, Table> {
+        match place.shows {
+            Shows::Certificate => &mut self.by_certificate,
+            Shows::Headers => &mut self.by_headers,
+        }
+    }
+
+    /// Where a block is filed: under the first column of each order that it compares, once for
+    /// every form in which that may be shown.
+    fn places(&self, block: &Block) -> Vec<(Filed, u64)> {
+        let orders = [(Shows::Certificate, &BY_CERTIFICATE[..]), (Shows::Headers, &BY_HEADERS[..])];
+        let mut places = Vec::new();
+        for (shows, order) in orders {
+            let mut wanted = order.iter().copied();
+            let Some(column) = wanted.find(|wanted| block.columns().any(|has| has == *wanted))
+            else {
+                continue;
+            };
+            let hashes = block.keys(column).into_iter().map(|key| self.hasher.hash_one(key));
+            places.extend(hashes.map(|hash| (Filed { shows, column }, hash)));
+        }
+        places
+    }
 }
 
-/// Files a block under the first of these columns that it compares.
-fn file(
-    tables: &mut HashMap<Column, Table>,
-    order: &[Column],
-    block: &Block,
-    position: usize,
-    hasher: &RandomState,
-) {
-    let Some(column) = order.iter().find(|wanted| block.columns().any(|has| has == **wanted))
-    else {
-        return;
-    };
-    let table = tables.entry(*column).or_default();
-    for key in block.keys(*column) {
-        let hash = hasher.hash_one(key);
-        table.insert_unique(hash, (hash, position), |entry| entry.0);
-    }
+/// One table of a [`BlockIndex`].
+#[derive(Clone, Copy)]
+struct Filed {
+    shows: Shows,
+    column: Column,
 }
 
 fn shows_all_headers(identity: &Identity) -> bool {

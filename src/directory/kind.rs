@@ -7,7 +7,9 @@ use super::pattern::Column;
 /// The first three are *strong*: each names one certificate, one key, or one certificate of one
 /// CA. The rest are *weak*: whoever issues names can issue them again, so they count only if the
 /// operator's `identity.weak` says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum Kind {
     /// `sha256`
     Sha256,

@@ -38,6 +38,21 @@ pub enum Column {
 }
 
 impl Column {
+    /// Every column, in the order of strength.
+    pub(super) const ALL: [Self; 11] = [
+        Self::Sha256,
+        Self::SpkiSha256,
+        Self::Issuer,
+        Self::IssuerKeyId,
+        Self::Serial,
+        Self::Subject,
+        Self::SanEmail,
+        Self::SanUpn,
+        Self::SanUri,
+        Self::SanDns,
+        Self::CommonName,
+    ];
+
     /// The column's name in the schema.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -172,24 +187,7 @@ impl Value {
     /// Compares with what was presented, exactly.
     #[must_use]
     pub fn compare(&self, column: Column, identity: &Identity) -> Agreement {
-        if !is_visible(column, identity) {
-            return Agreement::Invisible;
-        }
-        let same = match (column, self) {
-            (Column::Sha256, Self::Digest(want)) => identity.sha256 == Some(*want),
-            (Column::SpkiSha256, Self::Digest(want)) => identity.spki_sha256 == Some(*want),
-            (Column::Serial, Self::Serial(want)) => identity.serial.as_ref() == Some(want),
-            (Column::Issuer, Self::Name(want)) => is_named(identity.issuer.as_ref(), want),
-            (Column::Subject, Self::Name(want)) => is_named(identity.subject.as_ref(), want),
-            (Column::IssuerKeyId, Self::KeyId(want)) => {
-                identity.issuer_key_id.as_deref() == Some(&**want)
-            }
-            (column, Self::Text(want)) => {
-                shown_texts(column, identity).iter().any(|shown| **shown == **want)
-            }
-            _ => false,
-        };
-        if same { Agreement::Same } else { Agreement::Differs }
+        compare(column, self.bytes(), identity)
     }
 
     /// The canonical bytes, as an index key.
@@ -203,8 +201,38 @@ impl Value {
     }
 }
 
-fn is_named(shown: Option<&DistinguishedName>, want: &[u8]) -> bool {
-    shown.is_some_and(|name| name.canonical() == want)
+/// Compares the canonical bytes of one column with what was presented, exactly.
+///
+/// A serial that breaks the RFC and a name that holds a control character agree with nothing: the
+/// octets of the one can be those of another number, the other can equal a name without it.
+pub(super) fn compare(column: Column, want: &[u8], identity: &Identity) -> Agreement {
+    if !is_visible(column, identity) {
+        return Agreement::Invisible;
+    }
+    let is_digest =
+        |shown: Option<&Fingerprint>| shown.is_some_and(|digest| digest.as_bytes() == want);
+    let is_named = |shown: Option<&DistinguishedName>| {
+        shown.is_some_and(|name| !name.has_control_character() && name.canonical() == want)
+    };
+    let same = match column {
+        Column::Sha256 => is_digest(identity.sha256.as_ref()),
+        Column::SpkiSha256 => is_digest(identity.spki_sha256.as_ref()),
+        Column::Serial => identity
+            .serial
+            .as_ref()
+            .is_some_and(|shown| !shown.is_odd() && shown.as_bytes() == want),
+        Column::Issuer => is_named(identity.issuer.as_ref()),
+        Column::Subject => is_named(identity.subject.as_ref()),
+        Column::IssuerKeyId => identity.issuer_key_id.as_deref() == Some(want),
+        Column::SanEmail
+        | Column::SanUpn
+        | Column::SanUri
+        | Column::SanDns
+        | Column::CommonName => {
+            shown_texts(column, identity).iter().any(|shown| shown.as_bytes() == want)
+        }
+    };
+    if same { Agreement::Same } else { Agreement::Differs }
 }
 
 /// Whether the input could have shown a value in this column.

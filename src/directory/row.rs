@@ -26,6 +26,27 @@ pub enum Row {
     User(UserRow),
 }
 
+/// What stands in the store now under a key that changed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// A row of `block`, or none under that id.
+    Block(i64, Option<BlockRow>),
+    /// A row of `mapping`, or none under that id.
+    Mapping(i64, Option<MappingRow>),
+    /// A row of `rule`, or none of that priority.
+    Rule(i64, Option<RuleRow>),
+    /// A user, or none of exactly that name, with every membership under it: also the answer to a
+    /// changed row of `user_group`.
+    User {
+        /// The key.
+        username: Vec<u8>,
+        /// Its row.
+        row: Option<UserRow>,
+        /// Its memberships.
+        groups: Vec<GroupRow>,
+    },
+}
+
 /// A row of `app_user`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UserRow {
@@ -57,7 +78,7 @@ pub struct GroupRow {
 }
 
 /// The columns that say which certificates a mapping or block is about; null is not looked at.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct PatternRow {
     /// SHA-256 over the certificate.
     pub sha256: Option<Vec<u8>>,
@@ -107,7 +128,7 @@ pub struct MappingRow {
 }
 
 /// A row of `block`.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct BlockRow {
     /// The key.
     pub id: i64,
@@ -124,7 +145,7 @@ pub struct BlockRow {
 }
 
 /// A row of `rule`.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct RuleRow {
     /// The key, and the order in which rules are asked.
     pub priority: i64,

@@ -69,4 +69,43 @@ pub struct Unusable {
     pub error: RowError,
     /// How much it matters.
     pub severity: Severity,
+    /// The key under which the row is read again; of a membership, its user's.
+    pub(super) row: Key,
+}
+
+/// The key of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    /// An id or a priority.
+    Id(i64),
+    /// A user's name, as it stands.
+    Name(Box<[u8]>),
+}
+
+impl Unusable {
+    pub(super) fn new(relation: Relation, row: Key, error: RowError, severity: Severity) -> Self {
+        let key = match &row {
+            Key::Id(id) => id.to_string(),
+            Key::Name(name) => shown(name),
+        };
+        Self { relation, key, error, severity, row }
+    }
+
+    pub(super) fn of_member(username: &[u8], group: &[u8], error: RowError) -> Self {
+        let key = format!("{} {}", shown(username), shown(group));
+        let (relation, severity) = (Relation::UserGroup, Severity::Warning);
+        Self { relation, key, error, severity, row: Key::Name(username.into()) }
+    }
+
+    pub(super) fn is_of(&self, relation: Relation, key: &Key) -> bool {
+        self.relation == relation && self.row == *key
+    }
+}
+
+/// Most characters of a hostile key that a message repeats.
+const MAX_SHOWN_CHARS: usize = 80;
+
+/// A key as a message may show it: escaped, cut.
+fn shown(bytes: &[u8]) -> String {
+    bytes.escape_ascii().map(char::from).take(MAX_SHOWN_CHARS).collect()
 }

@@ -1,5 +1,7 @@
 //! A person or a machine that certificates are mapped to.
 
+use std::borrow::Cow;
+
 use super::name::Name;
 use super::read;
 use super::row::UserRow;
@@ -10,69 +12,177 @@ use super::window::Window;
 /// answer's headers and nginx's buffer (`proxy_buffer_size 16k` in the shipped include).
 pub const MAX_USER_AND_GROUPS_BYTES: usize = 8 * 1024;
 
-/// A user as the answer needs it.
+/// A user as the answer needs it: borrowed from the directory, or made by a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// Who this is, as the application sees it.
-    pub username: Name,
+pub struct User<'d> {
+    /// Who this is, as the application sees it; always a [`Name`].
+    pub username: Cow<'d, str>,
     /// A name for people.
-    pub display_name: Option<Box<str>>,
+    pub display_name: Option<Cow<'d, str>>,
     /// A mail address, as the operator wrote it.
-    pub email: Option<Box<str>>,
+    pub email: Option<Cow<'d, str>>,
     /// Whether rules must leave this user alone.
     pub mapped_only: bool,
-    /// Groups, sorted bytewise, each once.
-    pub groups: Vec<Name>,
+    /// Groups.
+    pub groups: Groups<'d>,
     /// When the user may come in; none if the row cannot be used, which counts as disabled.
     pub window: Option<Window>,
 }
 
-impl User {
-    /// Reads a row; the groups come later.
+/// Groups as the answer writes them: sorted bytewise, each once, joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Groups<'d> {
+    joined: Cow<'d, str>,
+    separator: char,
+}
+
+impl<'d> Groups<'d> {
+    /// Sorts and joins; no name may hold the separator.
+    pub(super) fn new(mut names: Vec<Name>, separator: char) -> Self {
+        names.sort_unstable();
+        names.dedup();
+        let mut joined = String::new();
+        for name in &names {
+            if !joined.is_empty() {
+                joined.push(separator);
+            }
+            joined.push_str(name.as_str());
+        }
+        Self { joined: Cow::Owned(joined), separator }
+    }
+
+    /// Joined, with nothing around.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.joined
+    }
+
+    /// One by one, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.joined.split(self.separator).filter(|name| !name.is_empty())
+    }
+
+    /// Those of which it is said.
+    pub(super) fn only(&self, mut keep: impl FnMut(&str) -> bool) -> Groups<'static> {
+        let names = self.iter().filter(|name| keep(name));
+        let names = names.filter_map(|name| Name::parse(name.as_bytes()).ok());
+        Groups::new(names.collect(), self.separator)
+    }
+
+    const fn borrowed(joined: &'d str, separator: char) -> Self {
+        Self { joined: Cow::Borrowed(joined), separator }
+    }
+}
+
+/// The record of a user.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Packed<'d> {
+    username: &'d str,
+    display_name: Option<&'d str>,
+    email: Option<&'d str>,
+    mapped_only: bool,
+    groups: &'d str,
+    window: Option<Window>,
+}
+
+impl<'d> User<'d> {
+    /// Reads a row.
     ///
     /// # Errors
     /// Only a name that is no name: there is nobody to tell of. Anything else that cannot be read
     /// leaves the user without a window, so disabled, and is returned beside it.
-    pub(super) fn read(row: &UserRow) -> Result<(Self, Option<RowError>), RowError> {
+    pub(super) fn read(
+        row: &UserRow,
+        groups: Groups<'static>,
+    ) -> Result<(User<'static>, Option<RowError>), RowError> {
         let username = Name::parse(&row.username)
             .map_err(|error| RowError::new("username", error.to_string()))?;
-        let read = || -> Result<_, RowError> {
-            Ok((
-                read::text("display_name", row.display_name.as_deref())?,
-                read::text("email", row.email.as_deref())?,
-                read::switch("mapped_only", row.mapped_only)?,
-                read::window(row.enabled, row.valid_from.as_deref(), row.valid_until.as_deref())?,
-            ))
+        let mut user = User {
+            username: Cow::Owned(username.to_string()),
+            display_name: None,
+            email: None,
+            mapped_only: true,
+            groups,
+            window: None,
         };
-        let groups = Vec::new();
-        Ok(match read() {
-            Ok((display_name, email, mapped_only, window)) => (
-                Self { username, display_name, email, mapped_only, groups, window: Some(window) },
-                None,
-            ),
-            Err(error) => (
-                Self {
-                    username,
-                    display_name: None,
-                    email: None,
-                    mapped_only: true,
-                    groups,
-                    window: None,
-                },
-                Some(error),
-            ),
+        let mut read = || -> Result<(), RowError> {
+            let text = |column, bytes| -> Result<_, RowError> {
+                Ok(read::text(column, bytes)?.map(|text| Cow::Owned(text.into_string())))
+            };
+            let display_name = text("display_name", row.display_name.as_deref())?;
+            let email = text("email", row.email.as_deref())?;
+            let mapped_only = read::switch("mapped_only", row.mapped_only)?;
+            let window =
+                read::window(row.enabled, row.valid_from.as_deref(), row.valid_until.as_deref())?;
+            user.check_length()?;
+            user = User { display_name, email, mapped_only, window: Some(window), ..user.clone() };
+            Ok(())
+        };
+        let fault = read().err();
+        Ok((user, fault))
+    }
+
+    /// The record that [`User::unpack`] reads.
+    pub(super) fn pack(&self) -> Vec<u8> {
+        let packed = Packed {
+            username: &self.username,
+            display_name: self.display_name.as_deref(),
+            email: self.email.as_deref(),
+            mapped_only: self.mapped_only,
+            groups: self.groups.as_str(),
+            window: self.window,
+        };
+        // Only a sink that is full fails, and this one grows.
+        postcard::to_allocvec(&packed).unwrap_or_default()
+    }
+
+    /// Reads a record; none for what is no record.
+    pub(super) fn unpack(record: &'d [u8], separator: char) -> Option<Self> {
+        let packed: Packed<'d> = postcard::from_bytes(record).ok()?;
+        Some(Self {
+            username: Cow::Borrowed(packed.username),
+            display_name: packed.display_name.map(Cow::Borrowed),
+            email: packed.email.map(Cow::Borrowed),
+            mapped_only: packed.mapped_only,
+            groups: Groups::borrowed(packed.groups, separator),
+            window: packed.window,
         })
     }
 
     /// Whether the user is in one of its groups by that exact name.
     #[must_use]
     pub fn is_member(&self, group: &str) -> bool {
-        self.groups.iter().any(|name| name.as_str() == group)
+        self.groups.iter().any(|name| name == group)
     }
 
-    /// Bytes of the name and of the groups joined with a one-byte separator.
-    pub(super) fn header_bytes(&self) -> usize {
-        let groups: usize = self.groups.iter().map(|group| group.as_str().len() + 1).sum();
-        self.username.as_str().len() + groups.saturating_sub(1)
+    /// The same user in these groups; without a window if that is too long, which is returned.
+    pub(super) fn with_groups(self, groups: Groups<'d>) -> (Self, Option<RowError>) {
+        let mut user = Self { groups, ..self };
+        let fault = user.check_length().err();
+        if fault.is_some() {
+            user.window = None;
+        }
+        (user, fault)
+    }
+
+    /// The same user, borrowed from nobody.
+    pub(super) fn into_owned(self) -> User<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        User {
+            username: own(self.username),
+            display_name: self.display_name.map(own),
+            email: self.email.map(own),
+            mapped_only: self.mapped_only,
+            groups: Groups { joined: own(self.groups.joined), separator: self.groups.separator },
+            window: self.window,
+        }
+    }
+
+    fn check_length(&self) -> Result<(), RowError> {
+        if self.username.len() + self.groups.as_str().len() <= MAX_USER_AND_GROUPS_BYTES {
+            return Ok(());
+        }
+        let why = format!("with its groups longer than {MAX_USER_AND_GROUPS_BYTES} bytes");
+        Err(RowError::new("username", why))
     }
 }

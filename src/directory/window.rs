@@ -3,7 +3,7 @@
 use crate::pki::UnixTime;
 
 /// Whether a row is switched on, and from when until when: `valid_from <= now < valid_until`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Window {
     /// The operator's switch.
     pub enabled: bool,

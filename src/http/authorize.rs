@@ -266,10 +266,10 @@ fn report(decision: &Decision<'_>, seen: Option<&Presented>, headers: &HeaderMap
     match decision {
         Decision::Allow(Allow::Anonymous) => say!(debug, "allowed without a certificate"),
         Decision::Allow(Allow::Mapped(user, mapping)) => {
-            say!(debug, "allowed", user.name = user.username.as_str(), mapping.id = mapping);
+            say!(debug, "allowed", user.name = &*user.username, mapping.id = mapping);
         }
         Decision::Allow(Allow::Rule(user, priority)) => {
-            say!(debug, "allowed", user.name = user.username.as_str(), rule.priority = priority);
+            say!(debug, "allowed", user.name = &*user.username, rule.priority = priority);
         }
         Decision::Deny(_) if tracing::enabled!(tracing::Level::INFO) => {
             let identity = match seen {

@@ -32,8 +32,6 @@ pub struct Output {
     pub name: HeaderName,
     /// Header of the mail address.
     pub email: HeaderName,
-    /// Joins groups: `,`, `;` or `|`.
-    pub group_separator: char,
 }
 
 impl Output {
@@ -44,7 +42,7 @@ impl Output {
     /// A value that cannot stand in a header; the caller must answer without any identity.
     pub(super) fn write(
         &self,
-        user: Option<&User>,
+        user: Option<&User<'_>>,
         headers: &mut HeaderMap,
     ) -> Result<(), InvalidHeaderValue> {
         let name = |text: Option<&str>| encode(text.unwrap_or_default());
@@ -54,22 +52,11 @@ impl Output {
             }
             return Ok(());
         };
-        headers.insert(self.user.clone(), HeaderValue::from_str(user.username.as_str())?);
-        headers.insert(self.groups.clone(), HeaderValue::from_str(&self.join(user))?);
+        headers.insert(self.user.clone(), HeaderValue::from_str(&user.username)?);
+        headers.insert(self.groups.clone(), HeaderValue::from_str(user.groups.as_str())?);
         headers.insert(self.name.clone(), name(user.display_name.as_deref())?);
         headers.insert(self.email.clone(), name(user.email.as_deref())?);
         Ok(())
-    }
-
-    fn join(&self, user: &User) -> String {
-        let mut joined = String::new();
-        for group in &user.groups {
-            if !joined.is_empty() {
-                joined.push(self.group_separator);
-            }
-            joined.push_str(group.as_str());
-        }
-        joined
     }
 }
 

@@ -9,7 +9,10 @@ use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 /// An instant since the Unix epoch, in microseconds.
 ///
 /// Certificates have whole seconds (RFC 5280, 4.1.2.5), database windows have microseconds.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(
+    Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
 pub struct UnixTime(i64);
 
 impl UnixTime {

@@ -141,8 +141,11 @@ fn check(value: &[u8], limit: usize) -> Result<(), DenyReason> {
     if value.len() > limit {
         return Err(DenyReason::MalformedHeader);
     }
-    if !value.iter().all(|byte| (0x20..=0x7E).contains(byte)) {
-        return Err(DenyReason::MalformedHeader);
+    // Without an early end, so that it is many bytes at a time: a certificate has thousands, and
+    // one by one they are a quarter of all work for a request.
+    let odd = value.iter().fold(0, |odd, byte| odd | u8::from(!(0x20..=0x7E).contains(byte)));
+    match odd {
+        0 => Ok(()),
+        _ => Err(DenyReason::MalformedHeader),
     }
-    Ok(())
 }

@@ -1,22 +1,23 @@
 //! Asking the rules: who somebody is that no mapping names.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use super::template::Template;
-use super::{Holder, Rule, Users};
+use super::{Holder, MAX_RULES, Rule, Users};
 use crate::directory::name::Name;
-use crate::directory::user::User;
+use crate::directory::row::RuleRow;
+use crate::directory::unusable::RowError;
+use crate::directory::user::{Groups, User};
 use crate::directory::window::Window;
 use crate::directory::{Directory, Settings, read};
 use crate::pki::UnixTime;
 
 /// The readable rules, in the order in which they are asked.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::directory) struct Rules {
     rows: Vec<Rule>,
-    /// Users by name in lower case, where a rule could give a name that is another's but for case.
-    by_folded: HashMap<Box<str>, usize>,
+    /// Every row, readable or not, in the same order.
+    sources: Vec<RuleRow>,
 }
 
 /// What the rules say.
@@ -26,7 +27,7 @@ pub enum Ruled<'d> {
     Nobody,
     /// This user, by the rule of that priority; its window is not judged yet. Never in the
     /// administrators' group.
-    User(Cow<'d, User>, i64),
+    User(User<'d>, i64),
 }
 
 /// Somebody whom a rule asks to be added, disabled, for an operator to look at.
@@ -49,19 +50,33 @@ pub struct Wish {
 pub(in crate::directory) enum Verdict<'d> {
     /// Nobody, and why.
     Nowhere(String),
-    User(Cow<'d, User>),
+    User(User<'d>),
     Wish(Box<Wish>),
 }
 
 impl Rules {
-    pub(in crate::directory) fn new(rows: Vec<Rule>, users: &[User]) -> Self {
-        let needs_folded = rows.iter().any(|rule| rule.users != Users::Existing);
-        let folded = |user: &User| user.username.as_str().to_ascii_lowercase().into_boxed_str();
-        let by_folded = match needs_folded {
-            true => users.iter().zip(0..).map(|(user, at)| (folded(user), at)).collect(),
-            false => HashMap::new(),
-        };
-        Self { rows, by_folded }
+    /// Reads rows into the order in which rules are asked; those that cannot be read, by priority.
+    pub(in crate::directory) fn read(
+        mut sources: Vec<RuleRow>,
+        settings: &Settings,
+    ) -> (Self, Vec<(i64, RowError)>) {
+        sources.sort_by_key(|row| row.priority);
+        let (mut rows, mut faults) = (Vec::new(), Vec::new());
+        for row in &sources {
+            let read = match rows.len() {
+                ..MAX_RULES => Rule::read(row, settings),
+                _ => Err(RowError::new("priority", format!("more than {MAX_RULES} rules"))),
+            };
+            match read {
+                Ok(rule) => rows.push(rule),
+                Err(error) => faults.push((row.priority, error)),
+            }
+        }
+        (Self { rows, sources }, faults)
+    }
+
+    pub(in crate::directory) fn sources(&self) -> &[RuleRow] {
+        &self.sources
     }
 
     pub(in crate::directory) fn rows(&self) -> &[Rule] {
@@ -140,8 +155,7 @@ impl Directory {
         if let Some(user) = self.user(username.as_str()) {
             return self.judge_user(user);
         }
-        let folded = username.as_str().to_ascii_lowercase();
-        if self.rules.by_folded.contains_key(&*folded) {
+        if self.users.of_any_case(username.as_str()).next().is_some() {
             return Verdict::Nowhere(format!("a user {username} exists in another case"));
         }
         let display_name = rule.optional(rule.display_name.as_ref(), holder);
@@ -149,14 +163,14 @@ impl Directory {
         let groups = rule.groups.clone();
         match rule.users {
             Users::Existing => Verdict::Nowhere(format!("there is no user {username}")),
-            Users::Any => Verdict::User(Cow::Owned(User {
-                username,
-                display_name,
-                email,
+            Users::Any => Verdict::User(User {
+                username: Cow::Owned(username.to_string()),
+                display_name: display_name.map(|text| Cow::Owned(text.into_string())),
+                email: email.map(|text| Cow::Owned(text.into_string())),
                 mapped_only: false,
-                groups,
+                groups: Groups::new(groups, self.settings.group_separator),
                 window: Some(Window { enabled: true, valid_from: None, valid_until: None }),
-            })),
+            }),
             Users::Provision => Verdict::Wish(Box::new(Wish {
                 priority: rule.priority,
                 username,
@@ -168,22 +182,21 @@ impl Directory {
     }
 
     /// A user who is stored is what is stored, whichever rule leads there.
-    fn judge_user<'d>(&self, user: &'d User) -> Verdict<'d> {
+    fn judge_user<'d>(&self, user: User<'d>) -> Verdict<'d> {
         if user.mapped_only {
             return Verdict::Nowhere(format!("only mappings lead to {}", user.username));
         }
         if !user.groups.iter().any(|group| self.settings.is_admin(group)) {
-            return Verdict::User(Cow::Borrowed(user));
+            return Verdict::User(user);
         }
-        let mut user = user.clone();
-        user.groups.retain(|group| !self.settings.is_admin(group));
-        Verdict::User(Cow::Owned(user))
+        let groups = user.groups.only(|group| !self.settings.is_admin(group));
+        Verdict::User(User { groups, ..user })
     }
 }
 
 impl Settings {
     /// Whether this is the administrators' group, in any case: an application may fold it.
-    pub(in crate::directory) fn is_admin(&self, group: &Name) -> bool {
-        group.as_str().eq_ignore_ascii_case(&self.admin_group)
+    pub(in crate::directory) fn is_admin(&self, group: &str) -> bool {
+        group.eq_ignore_ascii_case(&self.admin_group)
     }
 }

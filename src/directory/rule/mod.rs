@@ -188,7 +188,7 @@ fn groups(bytes: Option<&[u8]>, settings: &Settings) -> Result<Vec<Name>, RowErr
         if group.as_str().contains(settings.group_separator) {
             return Err(error(format!("{group} holds the group separator")));
         }
-        if settings.is_admin(&group) {
+        if settings.is_admin(group.as_str()) {
             return Err(error(format!("{group} is the administrators' group (admin.group)")));
         }
         groups.push(group);

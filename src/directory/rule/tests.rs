@@ -503,7 +503,7 @@ proptest! {
         let shown = Card::named("x").attribute(DnType::OrganizationalUnitName, &value).issue();
         let directory = directory(&any(ALL, "u-{subject.OU}"));
         if let Ruled::User(user, _) = directory.ask_rules(shown.holder(), now()) {
-            prop_assert_eq!(user.username.as_str(), format!("u-{value}"));
+            prop_assert_eq!(&*user.username, format!("u-{value}"));
             prop_assert!(value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b','));
         }
     }

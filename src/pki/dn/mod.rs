@@ -23,6 +23,7 @@ pub struct DistinguishedName {
     /// In the order of the DER: the most general name first.
     rdns: Vec<Rdn>,
     canonical: Box<[u8]>,
+    has_control: bool,
 }
 
 /// The attributes of one relative name, in the order in which they came; never empty.
@@ -120,7 +121,9 @@ impl DistinguishedName {
             return Err(DnError::TooManyAttributes);
         }
         let canonical = canonical(&rdns)?.into_boxed_slice();
-        Ok(Self { rdns, canonical })
+        let mut texts = rdns.iter().flatten().filter_map(|attribute| attribute.value.text());
+        let has_control = texts.any(|text| text.contains(char::is_control));
+        Ok(Self { rdns, canonical, has_control })
     }
 
     /// The bytes that are equal exactly if the names are, as OpenSSL's `X509_NAME_cmp` has it.
@@ -139,7 +142,14 @@ impl DistinguishedName {
         let rdns = self.rdns.iter().rev().cloned().collect::<Vec<_>>();
         // The parts are those of a name whose canonical form exists, so this one's does too.
         let canonical = canonical(&rdns).unwrap_or_default().into_boxed_slice();
-        Self { rdns, canonical }
+        Self { rdns, canonical, has_control: self.has_control }
+    }
+
+    /// Whether a value holds a control character. Equality takes a line feed at the end of a value
+    /// for a blank, as OpenSSL does: whoever lets somebody in by such a name asks here first.
+    #[must_use]
+    pub const fn has_control_character(&self) -> bool {
+        self.has_control
     }
 
     /// Whether there is no relative name at all (a certificate that has only a SAN).

@@ -1,0 +1,351 @@
+//! Making a directory: of all rows, or of another one and the keys that changed.
+//!
+//! Both ways end in the same functions, so a directory that followed every change equals one that
+//! was loaded anew.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::block::Block;
+use super::index::UserIndex;
+use super::mapping::Mapping;
+use super::name::Name;
+use super::row::{BlockRow, Change, GroupRow, MappingRow, Row, RuleRow, UserRow};
+use super::rule::Rules;
+use super::unusable::{Key, Relation, RowError, Severity, Unusable};
+use super::user::{Groups, User};
+use super::{Directory, Settings};
+
+/// Takes the rows of one snapshot, in any order, and makes a directory of them. Memberships that
+/// come before their users cost least.
+#[derive(Debug)]
+pub struct Builder {
+    pub(super) directory: Directory,
+    /// Groups of users who have not come yet, by user.
+    memberships: HashMap<Box<[u8]>, Vec<Box<[u8]>>>,
+    rules: Vec<RuleRow>,
+}
+
+/// What is said of a row whose user is not there.
+const NO_USER: &str = "no usable user of that name";
+
+impl Builder {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let users = UserIndex::new(settings.group_separator);
+        let directory = Directory { users, settings: settings.clone(), ..Directory::default() };
+        Self { directory, memberships: HashMap::new(), rules: Vec::new() }
+    }
+
+    /// Takes one row.
+    pub fn add(&mut self, row: Row) {
+        match row {
+            Row::Block(row) => self.add_block(&row),
+            Row::Group(row) => self.add_group(&row),
+            Row::Mapping(row) => self.add_mapping(&row),
+            Row::Rule(row) => self.rules.push(row),
+            Row::User(row) => self.add_user(&row),
+        }
+    }
+
+    /// The directory of all that was taken.
+    #[must_use]
+    pub fn finish(self) -> Directory {
+        let Self { mut directory, memberships, rules } = self;
+        for (username, groups) in memberships {
+            directory.join(&username, groups.iter().map(|group| &**group));
+        }
+        directory.mappings.shrink();
+        directory.users.shrink();
+        directory.report_orphans();
+        directory.set_rules(rules);
+        directory
+    }
+
+    pub(super) fn add_user(&mut self, row: &UserRow) {
+        let groups = self.memberships.remove(&*row.username).unwrap_or_default();
+        self.directory.add_user(row, groups.iter().map(|group| &**group));
+    }
+
+    pub(super) fn add_group(&mut self, row: &GroupRow) {
+        let groups = self.memberships.entry(row.username.as_slice().into()).or_default();
+        groups.push(row.group_name.as_slice().into());
+    }
+
+    pub(super) fn add_mapping(&mut self, row: &MappingRow) {
+        self.directory.add_mapping(row);
+    }
+
+    pub(super) fn add_block(&mut self, row: &BlockRow) {
+        self.directory.add_block(row);
+    }
+
+    pub(super) fn add_rule(&mut self, row: &RuleRow) {
+        self.rules.push(row.clone());
+    }
+}
+
+impl Directory {
+    /// The directory with these keys as they stand now, all at once. None where only a load of
+    /// everything would tell what is true.
+    #[must_use]
+    pub fn apply(&self, changes: &[Change]) -> Option<Self> {
+        let mut next = self.clone();
+        let mut keys = HashSet::new();
+        // Of a key that is named twice the last word counts.
+        let changes: Vec<&Change> =
+            changes.iter().rev().filter(|change| keys.insert(key(change))).collect();
+        next.forget_faults(&keys);
+        let mut rules = None;
+        for change in &changes {
+            match change {
+                Change::Block(id, row) => {
+                    Arc::make_mut(&mut next.blocks).remove(*id);
+                    row.iter().for_each(|row| next.add_block(row));
+                }
+                Change::Mapping(id, row) => {
+                    next.mappings.remove(*id);
+                    row.iter().for_each(|row| next.add_mapping(row));
+                }
+                Change::Rule(priority, row) => {
+                    let rules = rules.get_or_insert_with(|| self.rules.sources().to_vec());
+                    rules.retain(|rule: &RuleRow| rule.priority != *priority);
+                    rules.extend(row.clone());
+                }
+                Change::User { username, row, groups } => {
+                    let groups = groups.iter().map(|row| row.group_name.as_slice());
+                    next.replace_user(username, row.as_ref(), groups)?;
+                }
+            }
+        }
+        next.report_new_orphans(&changes);
+        if let Some(rules) = rules {
+            next.set_rules(rules);
+        }
+        Some(next)
+    }
+
+    /// Whether both were made of rows that mean the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        fn sorted<'d>(records: impl Iterator<Item = &'d [u8]>) -> Vec<&'d [u8]> {
+            let mut records: Vec<_> = records.collect();
+            records.sort_unstable();
+            records
+        }
+        let blocks = |directory: &Self| {
+            let mut rows: Vec<BlockRow> =
+                directory.blocks.rows().map(|block| block.source().clone()).collect();
+            rows.sort_by_key(|row| row.id);
+            rows
+        };
+        let unusable = |directory: &Self| {
+            let mut rows: Vec<_> =
+                directory.unusable.iter().map(|row| format!("{row:?}")).collect();
+            rows.sort_unstable();
+            rows
+        };
+        sorted(self.users.records()) == sorted(other.users.records())
+            && sorted(self.mappings.records()) == sorted(other.mappings.records())
+            && blocks(self) == blocks(other)
+            && self.rules.sources() == other.rules.sources()
+            && self.settings == other.settings
+            && unusable(self) == unusable(other)
+    }
+
+    /// None where rows of other relations hang on a user who was not there before.
+    fn replace_user<'r>(
+        &mut self,
+        username: &[u8],
+        row: Option<&UserRow>,
+        groups: impl Iterator<Item = &'r [u8]>,
+    ) -> Option<()> {
+        let was_there = std::str::from_utf8(username).is_ok_and(|name| self.users.remove(name));
+        match row {
+            Some(row) => {
+                let has_orphans = self.unusable.iter().any(|row| row.error.why == NO_USER);
+                if !was_there && has_orphans {
+                    return None;
+                }
+                self.add_user(row, groups);
+            }
+            None => {
+                let names = self.read_groups(username, groups);
+                self.report_without_user(username, &names);
+            }
+        }
+        Some(())
+    }
+
+    fn add_user<'r>(&mut self, row: &UserRow, groups: impl Iterator<Item = &'r [u8]>) {
+        let names = self.read_groups(&row.username, groups);
+        let groups = Groups::new(names.clone(), self.settings.group_separator);
+        let key = || Key::Name(row.username.as_slice().into());
+        match User::read(row, groups) {
+            Ok((user, fault)) => {
+                fault.into_iter().for_each(|error| self.report(Relation::AppUser, key(), error));
+                self.users.remove(&user.username);
+                if !self.users.insert(&user) {
+                    self.report(Relation::AppUser, key(), no_room());
+                }
+            }
+            Err(error) => {
+                self.report(Relation::AppUser, key(), error);
+                self.report_without_user(&row.username, &names);
+            }
+        }
+    }
+
+    /// Adds groups to a user who is there already.
+    fn join<'r>(&mut self, username: &[u8], groups: impl Iterator<Item = &'r [u8]>) {
+        let mut names = self.read_groups(username, groups);
+        let user = std::str::from_utf8(username).ok().and_then(|name| self.users.get(name));
+        let Some(user) = user.map(User::into_owned) else {
+            return self.report_without_user(username, &names);
+        };
+        names.extend(user.groups.iter().filter_map(|name| Name::parse(name.as_bytes()).ok()));
+        let groups = Groups::new(names, self.settings.group_separator);
+        let (user, fault) = user.with_groups(groups);
+        let key = || Key::Name(username.into());
+        fault.into_iter().for_each(|error| self.report(Relation::AppUser, key(), error));
+        self.users.remove(&user.username);
+        if !self.users.insert(&user) {
+            self.report(Relation::AppUser, key(), no_room());
+        }
+    }
+
+    /// The names that can be used; the others are reported.
+    fn read_groups<'r>(
+        &mut self,
+        username: &[u8],
+        groups: impl Iterator<Item = &'r [u8]>,
+    ) -> Vec<Name> {
+        let separator = self.settings.group_separator;
+        let mut names = Vec::new();
+        for group in groups {
+            match Name::parse(group) {
+                Ok(name) if name.as_str().contains(separator) => {
+                    let why = format!("holds the group separator `{separator}`");
+                    self.report_member(username, group, RowError::new("group_name", why));
+                }
+                Ok(name) => names.push(name),
+                Err(error) => {
+                    let error = RowError::new("group_name", error.to_string());
+                    self.report_member(username, group, error);
+                }
+            }
+        }
+        names
+    }
+
+    /// Whether its user is there is looked at later.
+    fn add_mapping(&mut self, row: &MappingRow) {
+        let key = Key::Id(row.id);
+        match Mapping::pack(row) {
+            Ok(record) if self.mappings.insert(&record) => {}
+            Ok(_) => self.report(Relation::Mapping, key, no_room()),
+            Err(error) => self.report(Relation::Mapping, key, error),
+        }
+    }
+
+    fn add_block(&mut self, row: &BlockRow) {
+        let read = Block::read(row);
+        let severity = if read.block.is_some() { Severity::Warning } else { Severity::Critical };
+        if let Some(block) = read.block {
+            Arc::make_mut(&mut self.blocks).insert(block);
+        }
+        let faults = read.faults.into_iter();
+        let relation = Relation::Block;
+        let key = Key::Id(row.id);
+        let unusable = faults.map(|error| Unusable::new(relation, key.clone(), error, severity));
+        let unusable: Vec<_> = unusable.collect();
+        if !unusable.is_empty() {
+            Arc::make_mut(&mut self.unusable).extend(unusable);
+        }
+    }
+
+    fn set_rules(&mut self, rows: Vec<RuleRow>) {
+        if self.unusable.iter().any(|row| row.relation == Relation::Rule) {
+            Arc::make_mut(&mut self.unusable).retain(|row| row.relation != Relation::Rule);
+        }
+        let (rules, faults) = Rules::read(rows, &self.settings);
+        self.rules = Arc::new(rules);
+        for (priority, error) in faults {
+            self.report(Relation::Rule, Key::Id(priority), error);
+        }
+    }
+
+    /// Drops what was said of rows that are read again.
+    fn forget_faults(&mut self, keys: &HashSet<(Relation, Key)>) {
+        let is_old = |row: &Unusable| {
+            // A membership is read again with its user.
+            let relation = match row.relation {
+                Relation::UserGroup => Relation::AppUser,
+                other => other,
+            };
+            keys.contains(&(relation, row.row.clone()))
+        };
+        if self.unusable.iter().any(is_old) {
+            Arc::make_mut(&mut self.unusable).retain(|row| !is_old(row));
+        }
+    }
+
+    fn report_orphans(&mut self) {
+        let users = &self.users;
+        let orphans = self.mappings.iter().filter(|one| users.get(one.username).is_none());
+        let orphans: Vec<i64> = orphans.map(|mapping| mapping.id).collect();
+        orphans.into_iter().for_each(|id| self.report_orphan(id));
+    }
+
+    fn report_new_orphans(&mut self, changes: &[&Change]) {
+        for change in changes {
+            let Change::Mapping(id, Some(row)) = change else { continue };
+            let user = std::str::from_utf8(&row.username).ok();
+            let is_read = !self.has_fault(Relation::Mapping, *id);
+            if is_read && user.and_then(|name| self.users.get(name)).is_none() {
+                self.report_orphan(*id);
+            }
+        }
+    }
+
+    fn has_fault(&self, relation: Relation, id: i64) -> bool {
+        self.unusable.iter().any(|row| row.is_of(relation, &Key::Id(id)))
+    }
+
+    fn report_orphan(&mut self, id: i64) {
+        let error = RowError::new("username", NO_USER);
+        self.report(Relation::Mapping, Key::Id(id), error);
+    }
+
+    fn report_without_user(&mut self, username: &[u8], groups: &[Name]) {
+        for group in groups {
+            let error = RowError::new("username", NO_USER);
+            self.report_member(username, group.as_str().as_bytes(), error);
+        }
+    }
+
+    fn report_member(&mut self, username: &[u8], group: &[u8], error: RowError) {
+        let unusable = Unusable::of_member(username, group, error);
+        Arc::make_mut(&mut self.unusable).push(unusable);
+    }
+
+    fn report(&mut self, relation: Relation, key: Key, error: RowError) {
+        let unusable = Unusable::new(relation, key, error, Severity::Warning);
+        Arc::make_mut(&mut self.unusable).push(unusable);
+    }
+}
+
+/// The key under which a change is read.
+fn key(change: &Change) -> (Relation, Key) {
+    match change {
+        Change::Block(id, _) => (Relation::Block, Key::Id(*id)),
+        Change::Mapping(id, _) => (Relation::Mapping, Key::Id(*id)),
+        Change::Rule(priority, _) => (Relation::Rule, Key::Id(*priority)),
+        Change::User { username, .. } => (Relation::AppUser, Key::Name(username.as_slice().into())),
+    }
+}
+
+fn no_room() -> RowError {
+    RowError::new("id", "there is no room left for it in memory")
+}
