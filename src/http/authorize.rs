@@ -196,7 +196,7 @@ impl Worker {
             _ => None,
         };
         let username = match decision {
-            Decision::Allow(allow) => allow.user().map(|user| user.username.as_str()),
+            Decision::Allow(allow) => allow.user().map(|user| &*user.username),
             Decision::Deny(_) => None,
             Decision::Undecided(_) => return,
         };
