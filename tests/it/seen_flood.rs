@@ -119,10 +119,6 @@ fn is_survived(kind: Kind) {
     });
     let inbox = count("inbox").unwrap();
     let denials = count("denial").unwrap();
-    eprintln!(
-        "{kind:?}: {size} in {seconds} s: {inbox} in the inbox, {denials} denials, {dropped} \
-         dropped, {grown} KiB more"
-    );
     // A batch more than seconds, and one that was on its way.
     assert!((1..=(seconds + 3) * MAX_STRANGERS).contains(&written), "{written}");
     assert!((1..=10_000.min(written)).contains(&inbox), "{inbox}");
