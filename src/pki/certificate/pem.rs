@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{CertificateError, MAX_CERTIFICATE_DER_BYTES};
+use crate::pki::der;
 
 /// Why a text is not exactly one PEM block of a certificate.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -62,7 +63,7 @@ pub(super) fn strict(text: &[u8]) -> Result<Vec<u8>, CertificateError> {
 
 /// The DER of the one certificate in a file of PEM, or `None` if the file is not PEM.
 pub(super) fn from_file(bytes: &[u8]) -> Result<Option<Vec<u8>>, CertificateError> {
-    if find(bytes, BEGIN).is_none() {
+    if !is_pem(bytes) {
         return Ok(None);
     }
     if bytes.len() > MAX_FILE_BYTES {
@@ -84,7 +85,7 @@ pub(super) fn from_file(bytes: &[u8]) -> Result<Option<Vec<u8>>, CertificateErro
 /// are passed over; one that is broken or does not end refuses the whole file, because what a
 /// truncated file still holds is not what was meant.
 pub(in crate::pki) fn all(bytes: &[u8], label: &[u8]) -> Result<Option<Vec<Vec<u8>>>, PemError> {
-    if find(bytes, BEGIN).is_none() {
+    if !is_pem(bytes) {
         return Ok(None);
     }
     let mut found = Vec::new();
@@ -95,6 +96,12 @@ pub(in crate::pki) fn all(bytes: &[u8], label: &[u8]) -> Result<Option<Vec<Vec<u
         }
     }
     Ok(Some(found))
+}
+
+/// A file that is one DER value as a whole is not PEM, whatever stands in it: a certificate may
+/// hold another one's PEM in a name, and must not pass for it.
+fn is_pem(bytes: &[u8]) -> bool {
+    find(bytes, BEGIN).is_some() && der::single(bytes, der::SEQUENCE).is_err()
 }
 
 fn is_certificate(block: &Result<Block<'_>, PemError>) -> bool {
