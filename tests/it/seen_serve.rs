@@ -227,3 +227,16 @@ fn hostile_headers_of_a_denial_are_left_out() {
         wait_for_sql(database, empty, "2");
     });
 }
+
+#[test]
+fn what_somebody_says_who_may_not_ask_is_not_kept() {
+    let database = Database::empty(Kind::Sqlite);
+    let certgate = Certgate::start_on_with(&database, "proxy.trusted = [\"192.0.2.0/24\"]\n");
+    let bob = People::new().ca.client("bob");
+    let claims = "X-Original-Host: app.example.com\r\nX-Request-ID: 5d1f\r\n\
+                  X-Real-IP: 192.0.2.7\r\n";
+    ask(&certgate, Some(&bob), claims);
+    let row = "select code, host, request_id, certificate, peer from denial";
+    wait_for_sql(&database, row, "proxy_not_trusted||||127.0.0.1");
+    assert_eq!(database.sql("select count(*) from certificate"), "0");
+}
