@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, Environment, Loaded, Role};
 use crate::http::authorize::{self, Gate};
@@ -28,8 +28,8 @@ use crate::metrics::Metrics;
 use crate::pki::UnixTime;
 use crate::reason::CODES;
 use crate::seen::seen;
-use crate::store::{DatabaseUrl, Open, Store, StoreError};
-use crate::sync::{Follower, Replica};
+use crate::store::{DatabaseUrl, Open, SCHEMA_VERSION, Session, Store, StoreError};
+use crate::sync::{Follower, Keeper, Replica, SnapshotFile, StalenessWatch};
 
 /// Longer than nginx keeps its upstream connections (60 s), so that it is nginx who closes them.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -78,16 +78,28 @@ async fn start(config: &Config, env: &Environment, migration: Migration) -> anyh
         replica: Arc::clone(&replica),
         metrics,
         settings: gate::settings(config),
+        max_staleness: gate.policy.max_staleness,
         now,
     };
-    let session = match open_store(config, migration).await? {
-        Some(store) => Some(follower.start_session(&store).await?),
-        None => None,
+    let snapshot = snapshot_file(config, &follower);
+    let session = first_session(&follower, config, migration, snapshot.as_ref()).await?;
+    let keeping = snapshot.map(|file| {
+        let replica = Arc::clone(&replica);
+        tokio::spawn(Keeper { file, replica, now }.run())
+    });
+    let watch = StalenessWatch {
+        replica: Arc::clone(&replica),
+        max_staleness: gate.policy.max_staleness,
+        metrics: gate.metrics.clone(),
+        now,
     };
+    let watching_age = tokio::spawn(watch.run());
     let following = tokio::spawn(follower.run(session));
     let writing = tokio::spawn(writer.run());
     let served = run(listeners, &gate).await;
     following.abort();
+    watching_age.abort();
+    keeping.iter().for_each(JoinHandle::abort);
     writing.abort();
     served
 }
@@ -104,24 +116,71 @@ pub fn database_url(config: &Config) -> Result<DatabaseUrl, StoreError> {
     DatabaseUrl::parse(config.database.url.expose())
 }
 
-/// Opens the store as `directory.wait_for_database` says; none means it is tried again later.
-async fn open_store(config: &Config, migration: Migration) -> anyhow::Result<Option<Store>> {
-    let url = &database_url(config)?;
-    let opened = match migration {
-        Migration::AsNeeded => Store::open(url, Open::Create).await,
-        Migration::First => match Store::migrate(url).await {
-            Ok(_) => Store::open(url, Open::Create).await,
-            Err(error) => Err(error),
-        },
-    };
-    match opened {
-        Ok(store) => Ok(Some(store)),
+/// Where the directory is kept for a start without the database, if it is.
+fn snapshot_file(config: &Config, follower: &Follower) -> Option<SnapshotFile> {
+    Some(SnapshotFile {
+        path: config.directory.snapshot_file.clone()?,
+        database: follower.url.to_string(),
+        schema: SCHEMA_VERSION,
+        settings: follower.settings.clone(),
+    })
+}
+
+/// Opens the store and loads it. While it is away the snapshot serves, if there is one to rely
+/// on; else it is as `directory.wait_for_database` says. None means it is tried again later.
+async fn first_session(
+    follower: &Follower,
+    config: &Config,
+    migration: Migration,
+    snapshot: Option<&SnapshotFile>,
+) -> anyhow::Result<Option<Session>> {
+    match open_and_load(follower, migration).await {
+        Ok(session) => Ok(Some(session)),
+        Err(error) if error.is_retryable() && starts_from(snapshot, follower, &error) => Ok(None),
         Err(error) if error.is_retryable() && config.directory.wait_for_database => {
             tracing::warn!(%error, "starting without the database; answering 503 until it is there");
             Ok(None)
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the snapshot stands in for the database.
+fn starts_from(snapshot: Option<&SnapshotFile>, follower: &Follower, away: &StoreError) -> bool {
+    let Some(snapshot) = snapshot else { return false };
+    let began = now();
+    let (directory, true_at) = match snapshot.read(began) {
+        Ok(read) => read,
+        Err(error) => {
+            tracing::warn!(%error, "the snapshot cannot stand in for the database");
+            return false;
+        }
+    };
+    let age = began.as_micros().saturating_sub(true_at.as_micros());
+    let age = Duration::from_micros(u64::try_from(age).unwrap_or_default());
+    if follower.max_staleness.is_some_and(|limit| age > limit) {
+        let (age, path) = (age.as_secs_f64(), snapshot.path.display());
+        tracing::warn!(
+            snapshot.age_seconds = age, snapshot.path = %path,
+            "the snapshot is older than directory.max_staleness"
+        );
+        return false;
+    }
+    follower.start_from_snapshot(directory, true_at, away);
+    tracing::warn!(
+        snapshot.age_seconds = age.as_secs_f64(),
+        snapshot.path = %snapshot.path.display(),
+        "starting from the snapshot"
+    );
+    true
+}
+
+async fn open_and_load(follower: &Follower, migration: Migration) -> Result<Session, StoreError> {
+    if migration == Migration::First {
+        Store::migrate(&follower.url).await?;
+    }
+    let store = Store::open(&follower.url, Open::Create).await?;
+    follower.start_session(&store).await
 }
 
 /// Serves on every listener until a signal, then drains.

@@ -142,6 +142,10 @@ registered! {
     unusable_rows: Family<Label, Gauge> = "directory_unusable_rows",
     /// Users in memory
     users: Gauge = "directory_users",
+    /// Whether the directory is older than directory.max_staleness, and requests are refused: 1 or 0
+    stale: Gauge = "directory_stale",
+    /// Times that only the rows that had changed were read
+    sync_applied: Counter = "sync_applied",
     /// Looks at the database or sessions with it that failed
     sync_failures: Counter = "sync_failures",
     /// Times that the whole directory was read anew
@@ -278,6 +282,16 @@ impl Metrics {
         self.inner.registered.crl_load_failures.inc_by(files as u64);
     }
 
+    /// Sets whether the directory is too old to answer from.
+    pub fn set_directory_stale(&self, is_stale: bool) {
+        self.inner.registered.stale.set(i64::from(is_stale));
+    }
+
+    /// Counts one look whose changes were read row by row.
+    pub fn count_sync_applied(&self) {
+        self.inner.registered.sync_applied.inc();
+    }
+
     /// Counts one full load of the directory.
     pub fn count_sync_reload(&self) {
         self.inner.registered.sync_reloads.inc();
@@ -382,6 +396,10 @@ mod tests {
         # TYPE certgate_directory_unusable_rows gauge
         # HELP certgate_directory_users Users in memory.
         # TYPE certgate_directory_users gauge
+        # HELP certgate_directory_stale Whether the directory is older than directory.max_staleness, and requests are refused: 1 or 0.
+        # TYPE certgate_directory_stale gauge
+        # HELP certgate_sync_applied Times that only the rows that had changed were read.
+        # TYPE certgate_sync_applied counter
         # HELP certgate_sync_failures Looks at the database or sessions with it that failed.
         # TYPE certgate_sync_failures counter
         # HELP certgate_sync_reloads Times that the whole directory was read anew.

@@ -10,6 +10,7 @@ use crate::http::ops::{OpsState, Readiness};
 use crate::pki::UnixTime;
 use crate::revocation::is_current;
 use crate::seen::State;
+use crate::store::Manner;
 
 /// The state of the ops listener.
 pub(super) fn ops_state(gate: &Arc<Gate>) -> OpsState {
@@ -37,6 +38,7 @@ fn readiness(gate: &Gate) -> Readiness {
             "blocks": directory.block_count(),
             "unusable_rows": directory.unusable().len(),
             "age_seconds": age.as_secs_f64(),
+            "max_staleness_seconds": gate.policy.max_staleness.map(|limit| limit.as_secs_f64()),
         })
     });
     let trouble = gate.replica.trouble();
@@ -50,7 +52,11 @@ fn readiness(gate: &Gate) -> Readiness {
         reason,
         details: json!({
             "directory": rows,
-            "database": { "following": trouble.is_none(), "error": trouble },
+            "database": {
+                "following": trouble.is_none(),
+                "manner": gate.replica.manner().map(Manner::as_str),
+                "error": trouble,
+            },
             "seen": {
                 "writing": state == State::Writing,
                 "state": state.as_str(),

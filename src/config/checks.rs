@@ -14,10 +14,8 @@ pub const HEADER_MODE_UNCHECKED: &[&str] =
 
 /// Settings whose code does not exist yet: the key, and when it asks for that code. They are
 /// refused, as silence would look like protection.
-const UNAVAILABLE: &[Unavailable] = &[
-    ("admin.listen", |config| config.admin.listener.listen != Listen::Off),
-    ("directory.snapshot_file", |config| config.directory.snapshot_file.is_some()),
-];
+const UNAVAILABLE: &[Unavailable] =
+    &[("admin.listen", |config| config.admin.listener.listen != Listen::Off)];
 
 /// A key, and whether the configuration asks for what it names.
 type Unavailable = (&'static str, fn(&Config) -> bool);

@@ -296,7 +296,7 @@ pub static KEYS: &[Key] = &[
         Shape::Text,
         "none",
         "\"/var/lib/certgate/snapshot\"",
-        "A copy of the directory for a start without the database; not available yet",
+        "A copy of the directory, for a start without the database; its age counts as staleness",
     ),
     key(
         "directory.wait_for_database",

@@ -27,6 +27,8 @@ pub struct Builder {
     memberships: Shelf,
     /// How many of them found their user.
     taken: usize,
+    /// Names of rows that are no users: what hangs on them was told of.
+    nobodies: HashSet<Box<[u8]>>,
     rules: Vec<RuleRow>,
     issuers: Issuers,
 }
@@ -44,6 +46,7 @@ impl Builder {
             directory,
             memberships: Shelf::default(),
             taken: 0,
+            nobodies: HashSet::new(),
             rules: Vec::new(),
             issuers: Issuers::default(),
         }
@@ -63,12 +66,12 @@ impl Builder {
     /// The directory of all that was taken.
     #[must_use]
     pub fn finish(self) -> Directory {
-        let Self { mut directory, memberships, taken, rules, .. } = self;
+        let Self { mut directory, memberships, taken, nobodies, rules, .. } = self;
         if taken != memberships.len() {
             for (username, group) in memberships.iter().filter_map(split) {
-                if directory.users.get_bytes(username).is_none() {
-                    let names = directory.read_groups(username, [group].into_iter());
-                    directory.report_without_user(username, &names);
+                let is_told = nobodies.contains(username);
+                if !is_told && directory.users.get_bytes(username).is_none() {
+                    directory.join(username, [group].into_iter());
                 }
             }
         }
@@ -84,11 +87,15 @@ impl Builder {
         let groups: Vec<&[u8]> = groups.map(|(_, group)| group).collect();
         self.taken += groups.len();
         self.directory.add_user(row, groups.into_iter());
+        if self.directory.users.get_bytes(&row.username).is_none() {
+            self.nobodies.insert(row.username.as_slice().into());
+        }
     }
 
     pub(super) fn add_group(&mut self, row: &GroupRow) {
         let group = row.group_name.as_slice();
-        if self.directory.users.get_bytes(&row.username).is_some() {
+        let is_there = self.directory.users.get_bytes(&row.username).is_some();
+        if is_there || self.nobodies.contains(&*row.username) {
             return self.directory.join(&row.username, [group].into_iter());
         }
         let length = u32::try_from(row.username.len()).unwrap_or(u32::MAX).to_le_bytes();
@@ -224,7 +231,7 @@ impl Directory {
         }
     }
 
-    /// Adds a group to a user who is there already.
+    /// Adds groups to a user who is there already, or tells that there is none.
     fn join<'r>(&mut self, username: &[u8], groups: impl Iterator<Item = &'r [u8]>) {
         let mut names = self.read_groups(username, groups);
         let user = std::str::from_utf8(username).ok().and_then(|name| self.users.get(name));

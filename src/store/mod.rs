@@ -9,9 +9,10 @@
 //!
 //! It must not decide anything: rows leave it unjudged, and no request waits for it.
 
+mod connect;
 mod constraint;
 mod error;
-mod follow;
+pub(crate) mod follow;
 mod operator;
 mod read;
 mod schema;
@@ -25,15 +26,15 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions};
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, SqlitePool};
+use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
 pub use self::error::StoreError;
-pub use self::follow::{Cursor, Look, Session};
+pub use self::follow::{Cursor, Look, Looked, Manner, Session};
 pub use self::operator::{
     Block, BlockEdit, Edit, Mapping, MappingEdit, Member, NewBlock, NewMapping, NewUser,
     PatternText, Rule, RuleEdit, RuleText, User, UserEdit,
 };
-pub use self::read::Snapshot;
+pub use self::read::{Sink, Snapshot};
 pub use self::schema::{Migrated, SCHEMA_VERSION};
 pub use self::seen::{Denial, Reported, SeenCertificate};
 pub use self::url::DatabaseUrl;
@@ -93,22 +94,16 @@ impl Store {
     pub async fn open(url: &DatabaseUrl, open: Open) -> Result<Self, StoreError> {
         let place = url.to_string();
         match url.place() {
-            Place::Postgres(options) => {
-                let mut connection = connect_postgres(url, options).await?;
-                let found = limited(url, LOOK_LIMIT, schema::applied_postgres(&mut connection));
-                Applied::check(found.await?, &place)?;
-                // Its end does not matter: what was asked is answered.
-                let _ = connection.close().await;
+            Place::Postgres(_) => {
+                let server = connect::postgres(url).await?;
+                let options = server.options.clone();
+                server.check_schema().await?;
                 let pool = PgPoolOptions::new()
                     .max_connections(MAX_CONNECTIONS)
                     .acquire_timeout(CONNECT_LIMIT)
                     .idle_timeout(IDLE_LIMIT)
                     .connect_lazy_with(options.clone());
-                Ok(Self::Postgres(PostgresStore {
-                    url: url.clone(),
-                    pool,
-                    options: options.clone(),
-                }))
+                Ok(Self::Postgres(PostgresStore { url: url.clone(), pool, options }))
             }
             Place::Sqlite(path) => {
                 let (mut connection, options) = connect_sqlite(url, path, open).await?;
@@ -129,8 +124,8 @@ impl Store {
     /// Applies the migrations that are pending, all or none. Safe to run twice at once.
     pub async fn migrate(url: &DatabaseUrl) -> Result<Migrated, StoreError> {
         match url.place() {
-            Place::Postgres(options) => {
-                let mut connection = connect_postgres(url, options).await?;
+            Place::Postgres(_) => {
+                let mut connection = connect::postgres(url).await?.into_connection();
                 let place = url.to_string();
                 let work = schema::migrate_postgres(&mut connection, &place);
                 let migrated = within(url, LOAD_LIMIT, work).await?;
@@ -160,13 +155,6 @@ impl Store {
             Self::Sqlite(_) => None,
         }
     }
-}
-
-async fn connect_postgres(
-    url: &DatabaseUrl,
-    options: &PgConnectOptions,
-) -> Result<PgConnection, StoreError> {
-    limited(url, CONNECT_LIMIT, options.connect()).await
 }
 
 /// Opens the file. Switching it to WAL takes a lock that SQLite does not wait for, so that is

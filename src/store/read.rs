@@ -60,6 +60,18 @@ impl Rows {
     }
 }
 
+/// Who takes the rows of a load, one by one.
+pub trait Sink: Send {
+    /// Takes a row; the reading goes on when this is done, so that a slow taker holds it up.
+    fn take(&mut self, row: Row) -> impl Future<Output = ()> + Send;
+}
+
+impl<F: FnMut(Row) + Send> Sink for F {
+    async fn take(&mut self, row: Row) {
+        self(row);
+    }
+}
+
 /// A database whose rows can be read by column number.
 pub(super) trait Readable: sqlx::Row + Sized {
     fn text(&self, column: usize) -> Result<Vec<u8>, sqlx::Error>;
@@ -198,8 +210,9 @@ pub(super) fn pattern(row: &impl Readable) -> Result<PatternRow, sqlx::Error> {
 macro_rules! read_all {
     ($connection:expr, $each:expr) => {{
         use crate::store::read;
-        read::read_table!($connection, read::USERS, read::user, $each);
+        // Memberships first: a builder then has them when their user comes.
         read::read_table!($connection, read::GROUPS, read::group, $each);
+        read::read_table!($connection, read::USERS, read::user, $each);
         read::read_table!($connection, read::MAPPINGS, read::mapping, $each);
         read::read_table!($connection, read::BLOCKS, read::block, $each);
         read::read_table!($connection, read::RULES, read::rule, $each);
@@ -208,10 +221,84 @@ macro_rules! read_all {
 
 macro_rules! read_table {
     ($connection:expr, $sql:expr, $read:path, $each:expr) => {{
-        let mut rows = sqlx::query($sql).fetch(&mut *$connection);
+        let mut rows = sqlx::query($sql).persistent(false).fetch(&mut *$connection);
         while let Some(row) = std::future::poll_fn(|cx| rows.as_mut().poll_next(cx)).await {
-            $each($read(&row?)?);
+            $each.take($read(&row?)?).await;
         }
     }};
 }
-pub(super) use {read_all, read_table};
+
+/// Reads the rows under these keys, inside the caller's transaction. `$among` is how this database
+/// says that a column is one of the bound values.
+macro_rules! read_keys {
+    ($connection:expr, $keys:expr, $bound:path, $among:expr) => {{
+        use crate::store::read;
+        let keys = $keys;
+        let (names, mappings) = (keys.usernames(), keys.mappings());
+        let (blocks, rules) = (keys.blocks(), keys.rules());
+        read::read_some!(
+            $connection,
+            read::USERS,
+            "username",
+            $among,
+            $bound(names.clone()),
+            read::user,
+            keys,
+            names
+        );
+        read::read_some!(
+            $connection,
+            read::GROUPS,
+            "username",
+            $among,
+            $bound(names.clone()),
+            read::group,
+            keys,
+            names
+        );
+        read::read_some!(
+            $connection,
+            read::MAPPINGS,
+            "id",
+            $among,
+            $bound(mappings.clone()),
+            read::mapping,
+            keys,
+            mappings
+        );
+        read::read_some!(
+            $connection,
+            read::BLOCKS,
+            "id",
+            $among,
+            $bound(blocks.clone()),
+            read::block,
+            keys,
+            blocks
+        );
+        read::read_some!(
+            $connection,
+            read::RULES,
+            "priority",
+            $among,
+            $bound(rules.clone()),
+            read::rule,
+            keys,
+            rules
+        );
+    }};
+}
+
+macro_rules! read_some {
+    ($connection:expr, $sql:expr, $column:expr, $among:expr, $bound:expr, $read:path, $keys:expr, $asked:expr) => {
+        if !$asked.is_empty() {
+            // Constants of ours, and no value.
+            let sql = sqlx::AssertSqlSafe(format!("{} where {} {}", $sql, $column, $among));
+            let mut rows = sqlx::query(sql).bind($bound).persistent(false).fetch(&mut *$connection);
+            while let Some(row) = std::future::poll_fn(|cx| rows.as_mut().poll_next(cx)).await {
+                $keys.found($read(&row?)?);
+            }
+        }
+    };
+}
+pub(super) use {read_all, read_keys, read_some, read_table};

@@ -129,7 +129,9 @@ impl From<StoreError> for Failure {
 pub(super) async fn applied_postgres(
     connection: &mut PgConnection,
 ) -> Result<Option<Applied>, sqlx::Error> {
+    // A pooler may hand the next words to a server that does not know a named statement.
     let exists: bool = sqlx::query_scalar("select to_regclass('certgate_schema') is not null")
+        .persistent(false)
         .fetch_one(&mut *connection)
         .await?;
     if !exists {
@@ -137,6 +139,7 @@ pub(super) async fn applied_postgres(
     }
     let row: Option<(i64, i64)> =
         sqlx::query_as("select version::bigint, compatible_from::bigint from certgate_schema")
+            .persistent(false)
             .fetch_optional(connection)
             .await?;
     Ok(row.map(|(version, compatible_from)| Applied { version, compatible_from }))

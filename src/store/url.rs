@@ -17,19 +17,66 @@ pub struct DatabaseUrl(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Postgres(Box<PgConnectOptions>),
+    Postgres(Servers),
     Sqlite(PathBuf),
+}
+
+/// The hosts of a cluster, in the order in which they are tried; at least one.
+#[derive(Clone)]
+pub(super) struct Servers {
+    pub(super) hosts: Vec<PgConnectOptions>,
+    pub(super) target: Target,
+}
+
+/// Which of several hosts to speak to: libpq's `target_session_attrs`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Target {
+    /// Whichever answers first.
+    Any,
+    /// A primary, else a standby: what several hosts mean unless they say otherwise. A primary
+    /// notifies, and can be written to.
+    PreferPrimary,
+    /// A standby, else a primary.
+    PreferStandby,
+    /// A primary or none.
+    Primary,
+    /// A standby or none.
+    Standby,
+}
+
+impl Target {
+    fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "any" => Self::Any,
+            "prefer-primary" => Self::PreferPrimary,
+            "prefer-standby" => Self::PreferStandby,
+            "primary" | "read-write" => Self::Primary,
+            "standby" | "read-only" => Self::Standby,
+            _ => return None,
+        })
+    }
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "target_session_attrs=any",
+            Self::PreferPrimary => "target_session_attrs=prefer-primary",
+            Self::PreferStandby => "target_session_attrs=prefer-standby",
+            Self::Primary => "target_session_attrs=primary",
+            Self::Standby => "target_session_attrs=standby",
+        }
+    }
 }
 
 /// The same place, for this room alone.
 pub(super) enum Place<'a> {
-    Postgres(&'a PgConnectOptions),
+    Postgres(&'a Servers),
     Sqlite(&'a Path),
 }
 
 impl DatabaseUrl {
     /// Reads `sqlite://path` (relative or absolute, taken as it stands) or `postgres://..`, with
-    /// a unix socket as `postgres:///name?host=/run/postgresql`.
+    /// a unix socket as `postgres:///name?host=/run/postgresql`. Several hosts are written as for
+    /// libpq: `postgres://user@a:5432,b:5433/name`, or as lists after `host=` and `port=`.
     ///
     /// The error never repeats the URL: it may hold a password.
     pub fn parse(text: &str) -> Result<Self, StoreError> {
@@ -43,11 +90,7 @@ impl DatabaseUrl {
             return Err(malformed("it starts with neither sqlite:// nor postgres://"));
         }
         check_parameters(text).map_err(malformed)?;
-        // The parser's message does not hold the text; an unusual one could, so it stays unsaid.
-        let options = PgConnectOptions::from_str(&with_host(text))
-            .map_err(|_| malformed("it is not a PostgreSQL URL: postgres://user@host:port/name"))?;
-        let options = options.application_name("certgate");
-        Ok(Self(Kind::Postgres(Box::new(options))))
+        servers(text).map(|servers| Self(Kind::Postgres(servers))).map_err(malformed)
     }
 
     /// The file, where the database is one.
@@ -60,7 +103,7 @@ impl DatabaseUrl {
 
     pub(super) fn place(&self) -> Place<'_> {
         match &self.0 {
-            Kind::Postgres(options) => Place::Postgres(options),
+            Kind::Postgres(servers) => Place::Postgres(servers),
             Kind::Sqlite(path) => Place::Sqlite(path),
         }
     }
@@ -76,21 +119,23 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
-            Kind::Postgres(options) => {
-                let (user, name) = (options.get_username(), database_name(options));
-                match options.get_socket() {
-                    Some(socket) => {
-                        write!(f, "postgres://{user}@/{name}?host={}", socket.display())
-                    }
-                    None => write!(
-                        f,
-                        "postgres://{user}@{}:{}/{name}",
-                        options.get_host(),
-                        options.get_port()
-                    ),
+            Kind::Postgres(servers) => {
+                let Some(first) = servers.hosts.first() else { return Ok(()) };
+                let (user, name) = (first.get_username(), database_name(first));
+                if let (Some(socket), [_]) = (first.get_socket(), servers.hosts.as_slice()) {
+                    return write!(f, "postgres://{user}@/{name}?host={}", socket.display());
                 }
+                let shown: Vec<String> = servers.hosts.iter().map(shown_host).collect();
+                write!(f, "postgres://{user}@{}/{name}", shown.join(","))
             }
         }
+    }
+}
+
+fn shown_host(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(socket) => format!("{}:{}", socket.display(), options.get_port()),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
     }
 }
 
@@ -115,17 +160,96 @@ fn sqlite_path(path: &str) -> Result<PathBuf, &'static str> {
     }
 }
 
-/// libpq takes `user@/name?host=/run/postgresql`; sqlx's parser wants a host between the two. The
-/// parameter wins over it.
-fn with_host(text: &str) -> String {
-    let start = text.find("://").map_or(0, |at| at + 3);
-    let (scheme, rest) = text.split_at(start);
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, rest) = rest.split_at(end);
-    match authority.ends_with('@') {
-        true => format!("{scheme}{authority}localhost{rest}"),
-        false => text.to_owned(),
+/// A URL of several hosts, taken apart: the driver knows one.
+struct Parts<'a> {
+    scheme: &'a str,
+    /// With its `@`, or empty.
+    user: &'a str,
+    hosts: Vec<&'a str>,
+    /// From the `/` on, without parameters.
+    path: &'a str,
+    parameters: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Self {
+        let (scheme, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
+        let (rest, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (user, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+        let pairs = parameters.split('&').filter(|parameter| !parameter.is_empty());
+        let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let hosts = hosts.split(',').collect();
+        Self { scheme, user, hosts, path, parameters: pairs.collect() }
     }
+
+    /// The last value of a parameter, as a list.
+    fn list(&self, name: &str) -> Option<Vec<String>> {
+        let value = self.parameters.iter().rev().find(|(key, _)| *key == name)?.1;
+        let value = value.replace("%2C", ",").replace("%2c", ",");
+        Some(value.split(',').map(str::to_owned).collect())
+    }
+
+    /// The URL of one host, for the driver. libpq takes `user@/name?host=/run/postgresql`; the
+    /// driver wants a host before the path, over which the parameter wins.
+    fn url(&self, host: &str, lists: &[(&str, String)]) -> String {
+        let Self { scheme, user, path, .. } = self;
+        let host = if host.is_empty() && !user.is_empty() { "localhost" } else { host };
+        let mut url = format!("{scheme}{user}{host}{path}");
+        let others = self.parameters.iter().filter(|(key, _)| !LISTS.contains(key));
+        let lists = lists.iter().map(|(key, value)| (*key, value.as_str()));
+        let mut separator = '?';
+        for (key, value) in others.copied().chain(lists) {
+            url.push(separator);
+            url.push_str(&format!("{key}={value}"));
+            separator = '&';
+        }
+        url
+    }
+}
+
+/// Reads all hosts. A list of one holds for all of them, as with libpq.
+fn servers(text: &str) -> Result<Servers, &'static str> {
+    let parts = Parts::of(text);
+    let target = match parts.list(TARGET) {
+        None => None,
+        Some(words) => Some(words.first().and_then(|word| Target::from_word(word)).ok_or(
+            "target_session_attrs is one of any, primary, standby, prefer-primary, \
+                 prefer-standby, read-write and read-only",
+        )?),
+    };
+    let lists: Vec<(&str, Vec<String>)> = ["host", "hostaddr", "port"]
+        .into_iter()
+        .filter_map(|name| parts.list(name).map(|list| (name, list)))
+        .collect();
+    let longest = lists.iter().map(|(_, list)| list.len()).max().unwrap_or(1);
+    let count = longest.max(parts.hosts.len());
+    if count > MAX_HOSTS {
+        return Err("it names more than 16 hosts");
+    }
+    let mut hosts = Vec::with_capacity(count);
+    for number in 0..count {
+        let nth = |list: &[String]| match list {
+            [only] => Some(only.clone()),
+            list => list.get(number).cloned(),
+        };
+        let own: Option<Vec<(&str, String)>> =
+            lists.iter().map(|(name, list)| Some((*name, nth(list)?))).collect();
+        let host = match parts.hosts.as_slice() {
+            [only] => Some(*only),
+            several => several.get(number).copied(),
+        };
+        let (Some(own), Some(host)) = (own, host) else {
+            return Err("its lists of hosts and ports differ in length");
+        };
+        // The parser's message does not hold the text; an unusual one could, so it stays unsaid.
+        let options = PgConnectOptions::from_str(&parts.url(host, &own))
+            .map_err(|_| "it is not a PostgreSQL URL: postgres://user@host:port/name")?;
+        // A pooler refuses the float setting at start-up, and nothing here reads a float as text.
+        hosts.push(options.application_name("certgate").extra_float_digits(None));
+    }
+    let usual = if count > 1 { Target::PreferPrimary } else { Target::Any };
+    Ok(Servers { hosts, target: target.unwrap_or(usual) })
 }
 
 /// sqlx logs a parameter that it does not know, value and all; so it never gets one.
@@ -140,12 +264,20 @@ fn check_parameters(text: &str) -> Result<(), &'static str> {
     match parameters.split('&').all(known) {
         true => Ok(()),
         false => Err("after the `?`, only host, hostaddr, port, dbname, user, password, sslmode, \
-             sslrootcert, sslcert, sslkey, application_name and options are known; \
+             sslrootcert, sslcert, sslkey, application_name, options and target_session_attrs are \
+             known; \
              a `?` inside a password is written %3F"),
     }
 }
 
-const KNOWN_PARAMETERS: [&str; 12] = [
+/// Most hosts of one URL: each that does not answer takes its time from the others.
+const MAX_HOSTS: usize = 16;
+/// Which host of several.
+const TARGET: &str = "target_session_attrs";
+/// What is said for each host apart, or is ours to read.
+const LISTS: [&str; 4] = ["host", "hostaddr", "port", TARGET];
+
+const KNOWN_PARAMETERS: [&str; 13] = [
     "application_name",
     "dbname",
     "host",
@@ -157,6 +289,7 @@ const KNOWN_PARAMETERS: [&str; 12] = [
     "sslkey",
     "sslmode",
     "sslrootcert",
+    "target_session_attrs",
     "user",
 ];
 

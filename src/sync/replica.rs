@@ -8,18 +8,24 @@ use arc_swap::{ArcSwapOption, Guard};
 
 use crate::directory::Directory;
 use crate::pki::UnixTime;
+use crate::store::Manner;
 
 /// A complete copy of the store's directory, and how fresh it is.
 #[derive(Debug)]
 pub struct Replica {
     directory: ArcSwapOption<Directory>,
     started: Instant,
-    /// Microseconds from `started` to the last moment known to be true.
-    looked_after: AtomicU64,
+    /// Counts what was published.
+    version: AtomicU64,
+    /// Microseconds from `started` to the last moment known to be true; negative if that was
+    /// before.
+    looked_after: AtomicI64,
     /// The wall clock at the last moment known to be true, in microseconds.
     looked_at: AtomicI64,
     /// Why the store cannot be followed at the moment; none while it is.
     trouble: Mutex<Option<String>>,
+    /// How the store is followed; none before the first load.
+    manner: Mutex<Option<Manner>>,
 }
 
 impl Default for Replica {
@@ -27,9 +33,11 @@ impl Default for Replica {
         Self {
             directory: ArcSwapOption::empty(),
             started: Instant::now(),
-            looked_after: AtomicU64::new(0),
+            version: AtomicU64::new(0),
+            looked_after: AtomicI64::new(0),
             looked_at: AtomicI64::new(0),
             trouble: Mutex::new(Some("nothing was loaded yet".to_owned())),
+            manner: Mutex::new(None),
         }
     }
 }
@@ -46,10 +54,10 @@ impl Replica {
     /// it older; nothing makes it younger but a look that learned something.
     #[must_use]
     pub fn age(&self, now: UnixTime) -> Duration {
-        let looked_after = Duration::from_micros(self.looked_after.load(Ordering::Acquire));
-        let monotonic = self.started.elapsed().saturating_sub(looked_after);
+        let elapsed = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
+        let monotonic = elapsed.saturating_sub(self.looked_after.load(Ordering::Acquire));
         let wall = now.as_micros().saturating_sub(self.looked_at.load(Ordering::Acquire));
-        monotonic.max(Duration::from_micros(u64::try_from(wall).unwrap_or(0)))
+        Duration::from_micros(u64::try_from(monotonic.max(wall)).unwrap_or(0))
     }
 
     /// Why the store cannot be followed at the moment; none while it is.
@@ -58,10 +66,38 @@ impl Replica {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Publishes a directory that was true at `asked`.
-    pub(super) fn publish(&self, directory: Directory, asked: Asked) {
-        self.directory.store(Some(Arc::new(directory)));
+    /// How the store is, or was last, followed; none before the first load.
+    #[must_use]
+    pub fn manner(&self) -> Option<Manner> {
+        *self.manner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how the store is followed.
+    pub(super) fn set_manner(&self, manner: Manner) {
+        *self.manner.lock().unwrap_or_else(PoisonError::into_inner) = Some(manner);
+    }
+
+    /// How often a directory was published: another number is another directory.
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Publishes a directory that was true at `asked`; gives back the one before.
+    pub(super) fn publish(&self, directory: Directory, asked: Asked) -> Option<Arc<Directory>> {
+        let before = self.directory.swap(Some(Arc::new(directory)));
         self.note(self.after(asked), asked);
+        self.version.fetch_add(1, Ordering::AcqRel);
+        before
+    }
+
+    /// Publishes a directory that was true at `true_at`, perhaps before this program began.
+    pub(super) fn publish_old(&self, directory: Directory, true_at: UnixTime, now: UnixTime) {
+        let asked = Asked::new(now);
+        let age = now.as_micros().saturating_sub(true_at.as_micros()).max(0);
+        self.directory.store(Some(Arc::new(directory)));
+        let after = self.after(asked).saturating_sub(age);
+        self.note(after, Asked { at: true_at, ..asked });
+        self.version.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Notes that what is published was still true at `asked`. A moment that is known already says
@@ -73,12 +109,12 @@ impl Replica {
         }
     }
 
-    fn after(&self, asked: Asked) -> u64 {
+    fn after(&self, asked: Asked) -> i64 {
         let after = asked.instant.saturating_duration_since(self.started).as_micros();
-        u64::try_from(after).unwrap_or(u64::MAX)
+        i64::try_from(after).unwrap_or(i64::MAX)
     }
 
-    fn note(&self, after: u64, asked: Asked) {
+    fn note(&self, after: i64, asked: Asked) {
         self.looked_after.store(after, Ordering::Release);
         self.looked_at.store(asked.at.as_micros(), Ordering::Release);
     }
@@ -142,6 +178,17 @@ mod tests {
         let replica = Replica { started: asked.instant - HOUR, ..Replica::default() };
         replica.publish(Directory::default(), Asked { instant: asked.instant - HOUR, ..asked });
         assert!(is_about(replica.age(at(90_000)), HOUR), "the clock was set back meanwhile");
+    }
+
+    #[test]
+    fn a_directory_of_a_file_is_as_old_as_the_file_says_by_both_clocks() {
+        let replica = Replica::default();
+        replica.publish_old(Directory::default(), at(100_000), at(103_600));
+        assert!(is_about(replica.age(at(103_600)), HOUR));
+        assert!(is_about(replica.age(at(90_000)), HOUR), "the clock was set back meanwhile");
+        assert!(is_about(replica.age(at(107_200)), 2 * HOUR), "the machine slept meanwhile");
+        replica.looked(Asked::new(at(103_600)));
+        assert!(is_about(replica.age(at(103_600)), Duration::ZERO));
     }
 
     #[test]

@@ -111,7 +111,7 @@ const TABLES: [&str; 10] = [
 fn the_service_role_follows_tends_reports_and_provisions() {
     let (office, people) = (Office::open(), People::new());
     let database = &office.database;
-    let certgate = Certgate::start_at(&office.url("service"));
+    let certgate = Certgate::start_at(&office.url("service"), "");
     let alice = people.ca.client("alice");
     certgate.wait_for_reason(&alice, "unmapped");
     wait_for_sql(database, "select subject from inbox", "CN=alice,O=Example");
@@ -337,7 +337,7 @@ fn without_the_grant_what_is_seen_is_dropped_until_the_script_has_run() {
     office
         .database
         .sql(&format!("revoke execute on function certgate_report_denied(jsonb) from {service}"));
-    let certgate = Certgate::start_at(&office.url("service"));
+    let certgate = Certgate::start_at(&office.url("service"), "");
     let bob = people.ca.client("bob");
     wait_until("the missing grant is noticed", || {
         seen_in_readyz(&certgate)["state"] == "not_granted"

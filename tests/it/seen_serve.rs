@@ -192,7 +192,7 @@ fn on_a_standby_what_is_seen_is_dropped_and_readyz_says_so() {
         psql.output().unwrap().status.success()
     });
     primary.stop();
-    let certgate = Certgate::start_at(&url);
+    let certgate = Certgate::start_at(&url, "");
     let bob = People::new().ca.client("bob");
     wait_until("the standby is recognised", || state(&certgate) == "standby");
     let dropped = metric(&certgate, DROPPED_DENIALS);

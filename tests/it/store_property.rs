@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::time::Duration;
 
+use super::support::follower::Follow as _;
 use super::support::shells::{Database, Which};
 
 /// Few: each types its statements into two shells.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use certgate::store::{Session, StoreError};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
+use super::support::follower::Follow as _;
 use super::support::shells::{Database, Which, on_both, only_on};
 
 on_both! {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use certgate::store::{Open, Session, Store, StoreError};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
+use super::support::follower::Follow as _;
 use super::support::shells::{Database, Which, run, standby_url};
 
 /// Between two looks.

@@ -3,6 +3,9 @@
 //! A session is one connection. Whatever breaks it ends it, and its owner starts a new one, which
 //! loads anew; nothing here may reconnect by itself, because what happened meanwhile is unknown.
 
+mod feed;
+mod freshness;
+mod keys;
 mod postgres;
 mod sqlite;
 
@@ -11,9 +14,14 @@ use std::time::{Duration, Instant};
 use sqlx::Connection;
 
 use super::error::{StoreError, Subject, classify};
-use super::read::{Rows, Snapshot};
+use super::read::{Rows, Sink, Snapshot};
 use super::{LOAD_LIMIT, LOOK_LIMIT, Store, limited};
-use crate::directory::row::Row;
+use crate::directory::row::{Change, Row};
+
+#[cfg(test)]
+pub(crate) use self::feed::{Entry, Glance, Glanced, Position as FeedPosition};
+#[cfg(test)]
+pub(crate) use self::freshness::{Beat, Freshness};
 
 /// How far a snapshot or a look has seen. Worth nothing on another database.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,11 +29,11 @@ pub struct Cursor(Position);
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Position {
-    Postgres(postgres::Position),
+    Postgres(feed::Position),
     Sqlite(sqlite::Position),
 }
 
-/// What a look found.
+/// Whether anything is new, for one who has no session.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Look {
     /// Something may be different: load anew.
@@ -34,11 +42,56 @@ pub enum Look {
     Same(Cursor),
 }
 
+/// What a session's look found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Looked {
+    /// What stands under the keys that changed, as of one instant: to be published all at once.
+    Changes(Vec<Change>),
+    /// Load anew, and why.
+    Reload(&'static str),
+    /// Nothing changed.
+    Same,
+}
+
+impl Looked {
+    /// Whether anything may be different.
+    #[must_use]
+    pub const fn is_news(&self) -> bool {
+        !matches!(self, Self::Same)
+    }
+}
+
+/// How a session learns of changes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Manner {
+    /// SQLite's file is asked every few milliseconds.
+    File,
+    /// PostgreSQL's primary notifies, and a poll makes up for what gets lost.
+    Notified,
+    /// A pooler stands between: notifications do not come through it, so only the poll is left.
+    PolledPooler,
+    /// A hot standby cannot notify: only the poll is left.
+    PolledStandby,
+}
+
+impl Manner {
+    /// A word for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Notified => "notified",
+            Self::PolledPooler => "polled: behind a pooler",
+            Self::PolledStandby => "polled: standby",
+        }
+    }
+}
+
 impl Store {
     /// Reads the whole directory as of one instant.
     pub async fn load(&self) -> Result<Snapshot, StoreError> {
         let mut rows = Rows::default();
-        let mut each = |row| rows.push(row);
+        let mut each = |row: Row| rows.push(row);
         let url = self.url();
         let work = async {
             Ok(match self {
@@ -63,8 +116,11 @@ impl Store {
             Ok(match (self, &cursor.0) {
                 (Self::Postgres(side), Position::Postgres(position)) => {
                     let mut connection = side.pool.acquire().await?;
-                    let seen = postgres::look(&mut connection, position).await?;
-                    seen.unchanged.map(Position::Postgres)
+                    let seen = postgres::glance(&mut connection, position).await?;
+                    match position.glance(&seen.glance) {
+                        feed::Glanced::Same(position) => Some(Position::Postgres(position)),
+                        feed::Glanced::News | feed::Glanced::Reload(_) => None,
+                    }
                 }
                 (Self::Sqlite(side), Position::Sqlite(position)) => {
                     let mut connection = side.pool.acquire().await?;
@@ -81,8 +137,8 @@ impl Store {
 
 /// One unbroken connection to the database, following the directory.
 ///
-/// `start`, then `load`, then `changed` again and again; after a `true`, `load`. An error ends
-/// the session for good.
+/// `start`, then `load`, then `wait` and `look` again and again; after a [`Looked::Reload`],
+/// `load`. An error ends the session for good.
 #[derive(Debug)]
 pub struct Session {
     side: Side,
@@ -108,16 +164,13 @@ impl Session {
     /// Reads the whole directory as of one instant, and follows from there.
     pub async fn load(&mut self) -> Result<Snapshot, StoreError> {
         let mut rows = Rows::default();
-        let cursor = self.load_each(|row| rows.push(row)).await?;
+        let cursor = self.load_each(|row: Row| rows.push(row)).await?;
         Ok(rows.at(cursor))
     }
 
     /// As [`Session::load`], handing over row by row: users, groups, mappings, blocks, rules. On an
     /// error what was handed over is part of a snapshot and worth nothing.
-    pub async fn load_each(
-        &mut self,
-        mut each: impl FnMut(Row) + Send,
-    ) -> Result<Cursor, StoreError> {
+    pub async fn load_each(&mut self, mut each: impl Sink) -> Result<Cursor, StoreError> {
         self.check()?;
         let loaded = match &mut self.side {
             Side::Postgres(side) => side.load(&mut each).await.map(Position::Postgres),
@@ -127,16 +180,28 @@ impl Session {
         loaded.map(Cursor)
     }
 
-    /// Waits until something changed since the last load (`true`), or until the poll interval
-    /// or the timeout has passed and a look found nothing (`false`). Any gap is an error.
-    pub async fn changed(&mut self, timeout: Duration) -> Result<bool, StoreError> {
+    /// Waits until something may have changed, or the time has passed; which of the two is only
+    /// for those who count. Any gap is an error.
+    pub async fn wait(&mut self, limit: Duration) -> Result<bool, StoreError> {
         self.check()?;
-        let changed = match &mut self.side {
-            Side::Postgres(side) => side.changed(timeout).await,
-            Side::Sqlite(side) => side.changed(timeout).await,
+        let woken = match &mut self.side {
+            Side::Postgres(side) => side.wait(limit).await,
+            Side::Sqlite(side) => side.wait(limit).await,
         };
-        self.ended = changed.is_err();
-        changed
+        self.ended = woken.is_err();
+        woken
+    }
+
+    /// Reads what changed since the last look or load, in one snapshot. Before the first load
+    /// the answer is [`Looked::Reload`].
+    pub async fn look(&mut self) -> Result<Looked, StoreError> {
+        self.check()?;
+        let looked = match &mut self.side {
+            Side::Postgres(side) => side.look().await,
+            Side::Sqlite(side) => side.look().await,
+        };
+        self.ended = looked.is_err();
+        looked
     }
 
     /// The last moment of which it is known that what was loaded, or found changed, was true.
@@ -147,6 +212,14 @@ impl Session {
         match &self.side {
             Side::Postgres(side) => side.looked_at(),
             Side::Sqlite(side) => side.looked_at(),
+        }
+    }
+
+    /// How it learns of changes.
+    pub fn manner(&self) -> Manner {
+        match &self.side {
+            Side::Postgres(side) => side.manner(),
+            Side::Sqlite(_) => Manner::File,
         }
     }
 

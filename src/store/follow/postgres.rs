@@ -3,102 +3,149 @@
 //! A notification is never data. It must not compare ids or times of changes: they are not in
 //! the order of commits.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgListener, PgPoolOptions};
-use sqlx::{ConnectOptions, PgConnection, Row as _};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgRow};
+use sqlx::{PgConnection, Row as _};
 
-use super::{Connection, Row, StoreError, Subject, classify, limited};
-use crate::store::read::read_all;
-use crate::store::schema::{self, Applied};
+use super::feed::{Entry, Glance, Glanced, Position};
+use super::freshness::{Beat, Freshness};
+use super::keys::{Keys, MAX_KEYS};
+use super::{Connection, Looked, Manner, Sink, StoreError, Subject, classify, limited};
+use crate::store::read::{read_all, read_keys};
 use crate::store::url::DatabaseUrl;
-use crate::store::{CONNECT_LIMIT, LOAD_LIMIT, LOOK_LIMIT, PostgresStore};
+use crate::store::{CONNECT_LIMIT, LOAD_LIMIT, LOOK_LIMIT, PostgresStore, connect};
 
-/// What a snapshot has seen of the change feed.
-///
-/// Every transaction before `next` had ended and is in the snapshot or never will be. Of those
-/// from `next` on, the changes that were visible are counted: their number only grows, and when
-/// it does, something is new. So a transaction that stays open for long hides nothing and does
-/// not make every look a change. What a trim had taken away by then was in the snapshot; a later
-/// one may take away what was not, and lets `trimmed_to` grow.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Position {
-    /// System identifier, timeline and recovery state: transactions of another are not ours.
-    server: String,
-    /// `pg_snapshot_xmin`, as PostgreSQL writes it.
-    next: String,
-    /// Changes by transactions from `next` on that were visible.
-    seen: i64,
-    /// How far the feed was trimmed; it grows with every trim.
-    trimmed_to: String,
-}
-
-/// The primary's heartbeat, as seen on a standby; `None` on a primary.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Beat {
-    at: i64,
-    age_seconds: f64,
-}
-
-/// What a look found.
+/// What one glance saw.
 pub(super) struct Seen {
-    /// Where to go on, if nothing changed.
-    pub(super) unchanged: Option<Position>,
+    pub(super) glance: Glance,
+    /// On a standby; none on a primary.
     beat: Option<Beat>,
+    is_own_backend: bool,
 }
 
 /// Reads everything in one transaction of one snapshot.
 pub(super) async fn load(
     connection: &mut PgConnection,
-    each: &mut (impl FnMut(Row) + Send),
+    each: &mut impl Sink,
 ) -> Result<(Position, Option<Beat>), sqlx::Error> {
-    let mut transaction =
-        connection.begin_with("begin isolation level repeatable read, read only").await?;
-    let row = sqlx::query(LOOK).bind(LAST_XID).bind(LAST_XID).fetch_one(&mut *transaction).await?;
-    let position = position(&row)?;
-    let beat = beat(&row)?;
+    let mut transaction = connection.begin_with(SNAPSHOT).await?;
+    let row =
+        sqlx::query(GLANCE).persistent(false).bind(LAST_XID).fetch_one(&mut *transaction).await?;
+    let seen = seen(&row)?;
+    let rows = sqlx::query(SEEN).persistent(false).fetch_all(&mut *transaction).await?;
+    let counts: Result<BTreeMap<u64, u64>, sqlx::Error> =
+        rows.iter().map(|row| Ok((unsigned(row, 0)?, count(row, 1)?))).collect();
+    let Glance { server, next, trimmed_to, .. } = seen.glance;
+    let position = Position { server, next, trimmed_to, seen: counts? };
     read_all!(transaction, each);
     transaction.commit().await?;
-    Ok((position, beat))
+    Ok((position, seen.beat))
 }
 
 /// One statement, so one snapshot.
-pub(super) async fn look(
+pub(super) async fn glance(
     connection: &mut PgConnection,
     cursor: &Position,
 ) -> Result<Seen, sqlx::Error> {
-    let row =
-        sqlx::query(LOOK).bind(&cursor.next).bind(&cursor.trimmed_to).fetch_one(connection).await?;
-    let next = position(&row)?;
-    let since_cursor: i64 = row.try_get(3)?;
-    let whole: bool = row.try_get(4)?;
-    let beat = beat(&row)?;
-    let same = [next.server == cursor.server, since_cursor == cursor.seen, whole];
-    Ok(Seen { unchanged: (same == [true; 3]).then_some(next), beat })
+    let next = cursor.next.to_string();
+    seen(&sqlx::query(GLANCE).persistent(false).bind(next).fetch_one(connection).await?)
 }
 
-fn position(row: &sqlx::postgres::PgRow) -> Result<Position, sqlx::Error> {
-    Ok(Position {
+/// What a look found, and where to go on unless it has to be loaded anew.
+struct Found {
+    seen: Seen,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Changes(Position, Keys),
+    Reload(&'static str),
+    Same(Position),
+}
+
+/// One transaction, so that what changed and what stands there now are of one snapshot.
+async fn look(connection: &mut PgConnection, cursor: &Position) -> Result<Found, sqlx::Error> {
+    let mut transaction = connection.begin_with(SNAPSHOT).await?;
+    let seen = glance(&mut transaction, cursor).await?;
+    let outcome = match cursor.glance(&seen.glance) {
+        Glanced::Same(position) => Outcome::Same(position),
+        Glanced::Reload(why) => Outcome::Reload(why),
+        Glanced::News => {
+            let entries = entries(&mut transaction, cursor).await?;
+            match cursor.take(&seen.glance, &entries) {
+                Err(why) => Outcome::Reload(why),
+                Ok((position, mut keys)) => {
+                    let found = &mut keys;
+                    read_keys!(transaction, found, std::convert::identity, "= any($1)");
+                    Outcome::Changes(position, keys)
+                }
+            }
+        }
+    };
+    transaction.commit().await?;
+    Ok(Found { seen, outcome })
+}
+
+async fn entries(
+    connection: &mut PgConnection,
+    cursor: &Position,
+) -> Result<Vec<Entry>, sqlx::Error> {
+    let xids: Vec<String> = cursor.seen.keys().map(u64::to_string).collect();
+    let counts: Vec<String> = cursor.seen.values().map(u64::to_string).collect();
+    let rows = sqlx::query(ENTRIES)
+        .persistent(false)
+        .bind(cursor.next.to_string())
+        .bind(xids)
+        .bind(counts)
+        .bind(i64::try_from(MAX_KEYS + 1).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await?;
+    let entry = |row: &PgRow| {
+        Ok(Entry {
+            xid: unsigned(row, 0)?,
+            of_xid: count(row, 1)?,
+            relation: row.try_get::<String, _>(2)?.into_bytes(),
+            key: row.try_get::<String, _>(3)?.into_bytes(),
+        })
+    };
+    rows.iter().map(entry).collect()
+}
+
+fn seen(row: &PgRow) -> Result<Seen, sqlx::Error> {
+    let glance = Glance {
         server: row.try_get(0)?,
-        next: row.try_get(1)?,
-        seen: row.try_get(2)?,
-        trimmed_to: row.try_get(8)?,
-    })
+        next: unsigned(row, 1)?,
+        trimmed_to: unsigned(row, 2)?,
+        since_cursor: count(row, 3)?,
+    };
+    let is_standby: bool = row.try_get(4)?;
+    let age: f64 = row.try_get(6)?;
+    let age = Duration::try_from_secs_f64(age).unwrap_or_default();
+    let beat = is_standby.then_some(Beat { at: row.try_get(5)?, age });
+    Ok(Seen { glance, beat, is_own_backend: row.try_get(7)? })
 }
 
-fn beat(row: &sqlx::postgres::PgRow) -> Result<Option<Beat>, sqlx::Error> {
-    let standby: bool = row.try_get(5)?;
-    let beat = Beat { at: row.try_get(6)?, age_seconds: row.try_get(7)? };
-    Ok(standby.then_some(beat))
+/// A transaction's id, which the driver knows as text alone.
+fn unsigned(row: &PgRow, column: usize) -> Result<u64, sqlx::Error> {
+    let text: String = row.try_get(column)?;
+    text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+fn count(row: &PgRow, column: usize) -> Result<u64, sqlx::Error> {
+    let count: i64 = row.try_get(column)?;
+    u64::try_from(count).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
 /// A connection that listens and looks.
 pub(super) struct Follower {
     url: DatabaseUrl,
     listener: PgListener,
+    manner: Manner,
     cursor: Option<Position>,
-    beat: Option<Beat>,
-    looked_at: Option<Instant>,
+    freshness: Freshness,
+    is_standby: bool,
     tended_at: Option<Instant>,
     tends: bool,
 }
@@ -113,83 +160,77 @@ impl Follower {
     pub(super) async fn start(store: &PostgresStore) -> Result<Self, StoreError> {
         let url = store.url.clone();
         // A pool hides why it cannot connect, so a plain connection asks first. The schema may
-        // have been migrated since the store was opened.
-        let mut probe = limited(&url, CONNECT_LIMIT, store.options.connect()).await?;
-        let found = limited(&url, LOOK_LIMIT, schema::applied_postgres(&mut probe)).await?;
-        Applied::check(found, &url.to_string())?;
-        drop(probe);
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(CONNECT_LIMIT)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(store.options.clone());
-        let mut listener = limited(&url, CONNECT_LIMIT, PgListener::connect_with(&pool)).await?;
-        listener.eager_reconnect(false);
-        let standby = sqlx::query_scalar("select pg_is_in_recovery()").fetch_one(&mut listener);
-        let standby: bool = limited(&url, LOOK_LIMIT, standby).await?;
-        if !standby {
-            limited(&url, LOOK_LIMIT, listener.listen(CHANNEL)).await?;
-            // A role whose transactions only read by default tends the feed all the same.
-            let writes = sqlx::query(MAY_WRITE).execute(&mut listener);
-            limited(&url, LOOK_LIMIT, writes).await?;
-        }
-        Ok(Self {
+        // have been migrated, and another host become the primary, since the store was opened.
+        let server = connect::postgres(&url).await?;
+        let (is_standby, is_pooled) = (server.is_standby, server.is_pooled);
+        let options = server.options.clone();
+        server.check_schema().await?;
+        let listener = listener(&url, &options).await?;
+        let manner = match (is_pooled, is_standby) {
+            (true, _) => Manner::PolledPooler,
+            (false, true) => Manner::PolledStandby,
+            (false, false) => Manner::Notified,
+        };
+        let mut follower = Self {
             url,
             listener,
+            manner,
             cursor: None,
-            beat: None,
-            looked_at: None,
+            freshness: Freshness::default(),
+            is_standby,
             tended_at: None,
-            tends: !standby,
-        })
+            tends: !is_standby,
+        };
+        if manner == Manner::Notified {
+            let listens = follower.listener.listen(CHANNEL);
+            limited(&follower.url, LOOK_LIMIT, listens).await?;
+        }
+        Ok(follower)
     }
 
-    pub(super) async fn load(
-        &mut self,
-        each: &mut (impl FnMut(Row) + Send),
-    ) -> Result<Position, StoreError> {
+    pub(super) async fn load(&mut self, each: &mut impl Sink) -> Result<Position, StoreError> {
         let started = Instant::now();
         let listener = &mut self.listener;
         let work = async { load(sqlx::Acquire::acquire(listener).await?, each).await };
         let (position, beat) = limited(&self.url, LOAD_LIMIT, work).await?;
-        // A standby may have been cut off long before this session came.
-        let behind = beat.as_ref().map_or(Duration::ZERO, |beat| {
-            Duration::try_from_secs_f64(beat.age_seconds).unwrap_or_default()
-        });
-        self.looked_at = started.checked_sub(behind).or(self.looked_at).or(Some(started));
-        self.beat = beat;
+        self.check_role(beat.is_some())?;
+        self.freshness.note(started, beat);
         self.cursor = Some(position.clone());
         Ok(position)
     }
 
-    pub(super) async fn changed(&mut self, timeout: Duration) -> Result<bool, StoreError> {
-        let Some(cursor) = self.cursor.clone() else {
-            return Ok(true);
-        };
-        self.wait(timeout.min(POLL_INTERVAL)).await?;
+    pub(super) async fn look(&mut self) -> Result<Looked, StoreError> {
         self.tend().await?;
+        let Some(cursor) = self.cursor.clone() else {
+            return Ok(Looked::Reload("nothing was loaded yet"));
+        };
+        // One look answers a whole burst of what was notified before it.
+        while self.listener.next_buffered().is_some() {}
         let started = Instant::now();
         let listener = &mut self.listener;
         let work = async { look(sqlx::Acquire::acquire(listener).await?, &cursor).await };
-        let seen = limited(&self.url, LOOK_LIMIT, work).await?;
-        let advanced = match (&seen.beat, &self.beat) {
-            (Some(now), Some(before)) => now.at != before.at,
-            (None, _) | (_, None) => true,
-        };
-        if advanced {
-            self.looked_at = Some(started);
+        let found = limited(&self.url, LOOK_LIMIT, work).await?;
+        self.check_role(found.seen.beat.is_some())?;
+        if self.manner != Manner::PolledPooler && !found.seen.is_own_backend {
+            return Err(self.ended("a pooler has taken the connection's place"));
         }
-        self.beat = seen.beat;
-        let Some(next) = seen.unchanged else {
-            return Ok(true);
+        let (position, looked) = match found.outcome {
+            Outcome::Same(position) => (position, Looked::Same),
+            Outcome::Changes(position, keys) => (position, Looked::Changes(keys.into_changes())),
+            // What is published now is not known to be true.
+            Outcome::Reload(why) => return Ok(Looked::Reload(why)),
         };
-        self.cursor = Some(next);
-        Ok(false)
+        self.freshness.note(started, found.seen.beat);
+        self.cursor = Some(position);
+        Ok(looked)
     }
 
     pub(super) const fn looked_at(&self) -> Option<Instant> {
-        self.looked_at
+        self.freshness.known()
+    }
+
+    pub(super) const fn manner(&self) -> Manner {
+        self.manner
     }
 
     pub(super) fn place(&self) -> String {
@@ -198,20 +239,25 @@ impl Follower {
 
     /// Until a notification comes or the time has passed. A connection that is lost here is a
     /// gap, and sqlx would reconnect at the next call, so it must be the last one.
-    async fn wait(&mut self, limit: Duration) -> Result<(), StoreError> {
-        let lost = || StoreError::Unreachable {
-            place: self.url.to_string(),
-            reason: "the listening connection was lost".to_owned(),
-        };
+    pub(super) async fn wait(&mut self, limit: Duration) -> Result<bool, StoreError> {
         match tokio::time::timeout(limit, self.listener.try_recv()).await {
-            Err(_) => return Ok(()),
-            Ok(Ok(None)) => return Err(lost()),
-            Ok(Err(error)) => return Err(classify(error, &self.url, Subject::default())),
-            Ok(Ok(Some(_))) => {}
+            Err(_) => Ok(false),
+            Ok(Ok(None)) => Err(self.ended("the listening connection was lost")),
+            Ok(Err(error)) => Err(classify(error, &self.url, Subject::default())),
+            Ok(Ok(Some(_))) => Ok(true),
         }
-        // One look answers a whole burst.
-        while self.listener.next_buffered().is_some() {}
-        Ok(())
+    }
+
+    /// A standby that was promoted, or a primary that was demoted, needs another kind of session.
+    fn check_role(&self, is_standby: bool) -> Result<(), StoreError> {
+        match self.is_standby == is_standby {
+            true => Ok(()),
+            false => Err(self.ended("the server was promoted or demoted")),
+        }
+    }
+
+    fn ended(&self, reason: &str) -> StoreError {
+        StoreError::Unreachable { place: self.url.to_string(), reason: reason.to_owned() }
     }
 
     /// Keeps the feed's heart beating. A role that may not costs standbys their heartbeat and
@@ -224,8 +270,16 @@ impl Follower {
             return Ok(());
         }
         self.tended_at = Some(Instant::now());
+        let listener = &mut self.listener;
         let work = async {
-            sqlx::query("select certgate_tend()").execute(&mut self.listener).await.map(drop)
+            // A role whose transactions only read by default tends the feed all the same.
+            let connection = sqlx::Acquire::acquire(listener).await?;
+            let mut transaction = connection.begin_with("begin read write").await?;
+            sqlx::query("select certgate_tend()")
+                .persistent(false)
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await
         };
         match limited(&self.url, LOOK_LIMIT, work).await {
             Err(error @ (StoreError::Permission { .. } | StoreError::Unreadable { .. })) => {
@@ -238,28 +292,62 @@ impl Follower {
     }
 }
 
-/// Server; where the next look starts; changes from there on; changes from the cursor on; whether
-/// the feed still holds everything from the cursor on; standby; heartbeat and its age;
-/// how far the feed is trimmed.
-const LOOK: &str = "
+/// A connection that can be listened on, for as long as it holds.
+async fn listener(url: &DatabaseUrl, options: &PgConnectOptions) -> Result<PgListener, StoreError> {
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(CONNECT_LIMIT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(options.clone());
+    let mut listener = limited(url, CONNECT_LIMIT, PgListener::connect_with(&pool)).await?;
+    listener.eager_reconnect(false);
+    Ok(listener)
+}
+
+/// One snapshot for all that follows.
+const SNAPSHOT: &str = "begin isolation level repeatable read, read only";
+/// Server with its tables and triggers; where the next look starts; how far the feed is trimmed;
+/// changes from the cursor on; standby; heartbeat and its age; whether this is our own backend.
+///
+/// A restored dump makes the tables anew or turns the triggers off, and its changes carry ids of
+/// another time: both are another server to a cursor.
+const GLANCE: &str = "
     select (select system_identifier from pg_control_system()) || '/'
-            || (select timeline_id from pg_control_checkpoint()) || '/' || pg_is_in_recovery(),
+            || (select timeline_id from pg_control_checkpoint()) || '/' || pg_is_in_recovery()
+            || '/' || (select md5(string_agg(
+                tgrelid || ' ' || oid || ' ' || xmin || ' ' || tgenabled::text, ',' order by oid))
+                from pg_trigger
+                where not tgisinternal and tgrelid in ('app_user'::regclass,
+                    'user_group'::regclass, 'mapping'::regclass, 'block'::regclass,
+                    'rule'::regclass))
+            || '/' || 'change'::regclass::oid,
         pg_snapshot_xmin(pg_current_snapshot())::text,
-        (select count(*) from change where xid >= pg_snapshot_xmin(pg_current_snapshot())),
+        feed.trimmed_to::text,
         (select count(*) from change where xid >= $1::xid8),
-        feed.trimmed_to <= $1::xid8 or feed.trimmed_to = $2::xid8,
         pg_is_in_recovery(),
         (extract(epoch from feed.beat_at) * 1000000)::bigint,
         extract(epoch from clock_timestamp() - feed.beat_at)::float8,
-        feed.trimmed_to::text
+        coalesce(current_setting('certgate.session', true), '') <> ''
     from feed";
+/// The transactions that a snapshot sees although older ones had not ended.
+const SEEN: &str = "
+    select xid::text, count(*) from change
+    where xid >= pg_snapshot_xmin(pg_current_snapshot()) group by xid";
+/// The changes of transactions from the cursor on that it has not seen, or not with so many.
+const ENTRIES: &str = "
+    with news as (
+        select xid, count(*) as of_xid from change where xid >= $1::xid8 group by xid
+        except
+        select seen.xid::xid8, seen.of_xid::bigint
+        from unnest($2::text[], $3::text[]) seen (xid, of_xid)
+    )
+    select news.xid::text, news.of_xid, change.relation, change.key
+    from news join change on change.xid = news.xid
+    limit $4";
 /// The channel of the triggers' notifications.
 const CHANNEL: &str = "certgate";
-/// Of this connection alone.
-const MAY_WRITE: &str = "set default_transaction_read_only = off";
 /// After every transaction: a load has no cursor, and so nothing to count from it on.
 const LAST_XID: &str = "18446744073709551615";
-/// How often to look without a notification, which can get lost; the only way on a standby.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// How often to call `certgate_tend()`.
-const TEND_INTERVAL: Duration = Duration::from_secs(5);
+/// How often to call `certgate_tend()`; what standbys know is at least as old.
+const TEND_INTERVAL: Duration = Duration::from_secs(2);

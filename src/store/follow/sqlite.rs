@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions, Row as _};
 
-use super::{Connection, Row, StoreError, limited};
-use crate::store::read::{Readable as _, read_all};
+use super::freshness::Freshness;
+use super::keys::{KeyError, Keys, MAX_KEYS};
+use super::{Connection, Looked, Sink, StoreError, limited};
+use crate::store::read::{Readable as _, read_all, read_keys};
 use crate::store::schema::{self, Applied};
 use crate::store::url::DatabaseUrl;
 use crate::store::{CONNECT_LIMIT, LOAD_LIMIT, LOOK_LIMIT, SqliteStore};
@@ -37,13 +39,71 @@ pub(super) async fn position(connection: &mut SqliteConnection) -> Result<Positi
 /// Reads everything in one transaction, which on SQLite is one snapshot.
 pub(super) async fn load(
     connection: &mut SqliteConnection,
-    each: &mut (impl FnMut(Row) + Send),
+    each: &mut impl Sink,
 ) -> Result<Position, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let position = position(&mut transaction).await?;
     read_all!(transaction, each);
     transaction.commit().await?;
     Ok(position)
+}
+
+/// What a look found, and where to go on unless it has to be loaded anew.
+enum Found {
+    Changes(Position, Keys),
+    Reload(&'static str),
+    Same,
+}
+
+/// One transaction, so that what changed and what stands there now are of one snapshot.
+async fn look(connection: &mut SqliteConnection, cursor: &Position) -> Result<Found, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let found = found(&mut transaction, cursor).await?;
+    transaction.commit().await?;
+    Ok(found)
+}
+
+async fn found(connection: &mut SqliteConnection, cursor: &Position) -> Result<Found, sqlx::Error> {
+    let position = position(connection).await?;
+    if position == *cursor {
+        return Ok(Found::Same);
+    }
+    let count = position.last_id.saturating_sub(cursor.last_id);
+    // Ids and times that go back, or go on from another change, are those of a restored backup.
+    if count <= 0 || at(connection, cursor.last_id).await? != cursor.last_at {
+        return Ok(Found::Reload("the feed is not the one that was followed"));
+    }
+    let Some(count) = usize::try_from(count).ok().filter(|count| *count <= MAX_KEYS) else {
+        return Ok(Found::Reload(KeyError::TooMany.why()));
+    };
+    let rows = sqlx::query("select relation, key from change where id > $1")
+        .bind(cursor.last_id)
+        .fetch_all(&mut *connection)
+        .await?;
+    if rows.len() != count {
+        return Ok(Found::Reload("the feed has lost changes"));
+    }
+    let mut keys = Keys::default();
+    for row in &rows {
+        if let Err(error) = keys.add(&row.text(0)?, &row.text(1)?) {
+            return Ok(Found::Reload(error.why()));
+        }
+    }
+    let found = &mut keys;
+    read_keys!(connection, found, array, "in (select value from json_each($1))");
+    Ok(Found::Changes(position, keys))
+}
+
+/// When that change was made, if it is still there.
+async fn at(connection: &mut SqliteConnection, id: i64) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    let row = sqlx::query("select at from change where id = $1").bind(id);
+    let row = row.fetch_optional(connection).await?;
+    row.map(|row| row.text(0)).transpose()
+}
+
+/// Values as SQLite takes a list of them: one text of JSON.
+fn array(values: impl IntoIterator<Item = impl Into<serde_json::Value>>) -> String {
+    serde_json::Value::from_iter(values).to_string()
 }
 
 /// A connection of its own: `data_version` counts what others commit.
@@ -53,9 +113,10 @@ pub(super) struct Follower {
     path: PathBuf,
     file: FileId,
     connection: SqliteConnection,
+    /// As of before the last look; none before the first.
     data_version: Option<i64>,
     cursor: Option<Position>,
-    looked_at: Option<Instant>,
+    freshness: Freshness,
 }
 
 impl Follower {
@@ -71,37 +132,33 @@ impl Follower {
         if file != before {
             return Err(StoreError::FileReplaced { path });
         }
-        let (data_version, cursor, looked_at) = (None, None, None);
-        Ok(Self { url, path, file, connection, data_version, cursor, looked_at })
+        let (data_version, cursor, freshness) = (None, None, Freshness::default());
+        Ok(Self { url, path, file, connection, data_version, cursor, freshness })
     }
 
-    pub(super) async fn load(
-        &mut self,
-        each: &mut (impl FnMut(Row) + Send),
-    ) -> Result<Position, StoreError> {
+    pub(super) async fn load(&mut self, each: &mut impl Sink) -> Result<Position, StoreError> {
         let started = Instant::now();
+        // Before the load: what is committed while it lasts is new.
+        let version = self.version().await?;
         let position = limited(&self.url, LOAD_LIMIT, load(&mut self.connection, each)).await?;
         self.check_file()?;
-        self.looked_at = Some(started);
+        self.freshness.note(started, None);
         self.cursor = Some(position.clone());
-        // The next look compares, whatever was counted before.
-        self.data_version = None;
+        self.data_version = Some(version);
         Ok(position)
     }
 
-    pub(super) async fn changed(&mut self, timeout: Duration) -> Result<bool, StoreError> {
-        let Some(cursor) = self.cursor.clone() else {
-            return Ok(true);
-        };
-        let deadline = Instant::now() + timeout;
+    /// Until another program has committed anything, or the time has passed.
+    pub(super) async fn wait(&mut self, limit: Duration) -> Result<bool, StoreError> {
+        let deadline = Instant::now() + limit;
         loop {
             let started = Instant::now();
             self.check_file()?;
-            let changed = self.look(&cursor).await?;
-            self.looked_at = Some(started);
-            if changed {
+            let version = self.version().await?;
+            if self.data_version != Some(version) {
                 return Ok(true);
             }
+            self.freshness.note(started, None);
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(false);
@@ -110,27 +167,40 @@ impl Follower {
         }
     }
 
+    pub(super) async fn look(&mut self) -> Result<Looked, StoreError> {
+        let Some(cursor) = self.cursor.clone() else {
+            return Ok(Looked::Reload("nothing was loaded yet"));
+        };
+        let started = Instant::now();
+        self.check_file()?;
+        // Before the look: what is committed while it lasts is waited for no longer than a poll.
+        let version = self.version().await?;
+        let looked =
+            match limited(&self.url, LOOK_LIMIT, look(&mut self.connection, &cursor)).await? {
+                Found::Same => Looked::Same,
+                Found::Reload(why) => return Ok(Looked::Reload(why)),
+                Found::Changes(position, keys) => {
+                    self.cursor = Some(position);
+                    Looked::Changes(keys.into_changes())
+                }
+            };
+        self.check_file()?;
+        self.data_version = Some(version);
+        self.freshness.note(started, None);
+        Ok(looked)
+    }
+
     pub(super) const fn looked_at(&self) -> Option<Instant> {
-        self.looked_at
+        self.freshness.known()
     }
 
     pub(super) fn place(&self) -> String {
         self.url.to_string()
     }
 
-    async fn look(&mut self, cursor: &Position) -> Result<bool, StoreError> {
-        let connection = &mut self.connection;
-        let version = sqlx::query_scalar("pragma data_version").fetch_one(&mut *connection);
-        let version: i64 = limited(&self.url, LOOK_LIMIT, version).await?;
-        if self.data_version == Some(version) {
-            return Ok(false);
-        }
-        let found = limited(&self.url, LOOK_LIMIT, position(connection)).await?;
-        if found != *cursor {
-            return Ok(true);
-        }
-        self.data_version = Some(version);
-        Ok(false)
+    async fn version(&mut self) -> Result<i64, StoreError> {
+        let version = sqlx::query_scalar("pragma data_version").fetch_one(&mut self.connection);
+        limited(&self.url, LOOK_LIMIT, version).await
     }
 
     fn check_file(&self) -> Result<(), StoreError> {

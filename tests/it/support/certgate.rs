@@ -45,22 +45,60 @@ impl Certgate {
         Self::start_in(workshop, database.secret_url(), further_configuration)
     }
 
-    /// As [`Certgate::start`], on the database of this URL.
-    pub(crate) fn start_at(url: &str) -> Self {
-        Self::start_in(Workshop::open("certgate-test").unwrap(), url, "")
+    /// As [`Certgate::start_with`], on the database of this URL, whose schema is there.
+    pub(crate) fn start_at(url: &str, further_configuration: &str) -> Self {
+        let certgate =
+            Self::written(Workshop::open("certgate-test").unwrap(), url, further_configuration);
+        certgate.serve();
+        certgate
+    }
+
+    /// As [`Certgate::start_at`], without waiting until it is ready.
+    pub(crate) fn launch_at(url: &str, further_configuration: &str) -> Self {
+        let certgate =
+            Self::written(Workshop::open("certgate-test").unwrap(), url, further_configuration);
+        let mut command = programs::certgate(&program(), &certgate.config());
+        command.current_dir(certgate.workshop.folder()).arg("serve");
+        certgate.workshop.spawn("certgate", &mut command).unwrap();
+        let listens = || TcpStream::connect(certgate.ops).map(drop).map_err(Into::into);
+        certgate.workshop.wait_for("certgate", listens).unwrap();
+        certgate
     }
 
     fn start_in(workshop: Workshop, url: &str, further_configuration: &str) -> Self {
+        let certgate = Self::written(workshop, url, further_configuration);
+        certgate.run(&["migrate"]);
+        certgate.serve();
+        certgate
+    }
+
+    fn written(workshop: Workshop, url: &str, further_configuration: &str) -> Self {
         let [auth, ops] = free_addresses();
         let text = format!(
             "database.url = \"{url}\"\nauth.listen = \"{auth}\"\nops.listen = \"{ops}\"\n\
              {further_configuration}",
         );
         fs::write(workshop.folder().join("certgate.toml"), text).unwrap();
-        let certgate = Self { workshop, auth, ops };
-        certgate.run(&["migrate"]);
-        certgate.serve();
-        certgate
+        Self { workshop, auth, ops }
+    }
+
+    /// The code that the auth listener answers with, once.
+    pub(crate) fn reason(&self, certificate: &Issued) -> String {
+        let answer = self.ask(&format!(
+            "GET /auth HTTP/1.1\r\nHost: certgate\r\nConnection: close\r\n\
+             X-SSL-Client-Verify: SUCCESS\r\nX-SSL-Client-Cert: {}\r\n\r\n",
+            certificate.escaped()
+        ));
+        let answer = answer.to_lowercase();
+        let (_, after) = answer.split_once("x-auth-reason: ").expect("a code");
+        after.lines().next().unwrap().to_owned()
+    }
+
+    /// What `/readyz` says, whether ready or not.
+    pub(crate) fn readyz(&self) -> serde_json::Value {
+        let answer = self.ask_ops("/readyz");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(body).unwrap()
     }
 
     /// Starts the service, for a test that has stopped it.

@@ -1,8 +1,10 @@
 //! What several tests need.
 
 pub(crate) mod certgate;
+pub(crate) mod cluster;
 pub(crate) mod database;
 pub(crate) mod fastcgi;
+pub(crate) mod follower;
 pub(crate) mod nginx;
 pub(crate) mod pki;
 pub(crate) mod proxies;
