@@ -5,18 +5,21 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use certgate::decide::{
     Options, Policy, Question, RequiredUsage, Trust, TrustPolicy, View, decide,
 };
 use certgate::directory::row::{GroupRow, MappingRow, PatternRow, UserRow};
 use certgate::directory::{Directory, Kind, Kinds, Rows, Settings};
+use certgate::metrics::Metrics;
 use certgate::pki::{Certificate, Identity, SerialNumber, SlashForm, UnixTime};
 use certgate::proxy::{
     ChainsBy, Dialect, HeaderNames, Headers, Memory, Presented, Reader, Shown, Source,
     percent_decode_strict,
 };
+use certgate::seen::{Denied, Sampler};
+use certgate::store::DatabaseUrl;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -202,6 +205,35 @@ fn find_and_decide(criterion: &mut Criterion) {
     }
 }
 
+/// What an answer costs more because it is told of: the usual one, which is not told again, and a
+/// denial over the budget.
+fn seen(criterion: &mut Criterion) {
+    let metrics = Metrics::new(&[], "0.0.0", Duration::ZERO);
+    let url = DatabaseUrl::parse("sqlite://nowhere.db").expect("it is a URL");
+    let (seen, _writer) = certgate::seen::seen(url, metrics);
+    let sampler = Sampler::new(seen);
+    let alice = Arc::new(Shown::from(alice()));
+    let now = Instant::now();
+    let mut group = criterion.benchmark_group("seen");
+    group.bench_function("certificate", |bencher| {
+        bencher.iter(|| sampler.certificate(black_box(&alice), "mapped", Some("alice"), now));
+    });
+    group.bench_function("denial_over_budget", |bencher| {
+        bencher.iter(|| {
+            let sha256 = black_box(alice.certificate.sha256);
+            sampler.denied(Some(sha256), now, || Denied {
+                at: now,
+                code: "unmapped",
+                certificate: Some(sha256),
+                host: None,
+                request_id: None,
+                peer: None,
+            });
+        });
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = hot_path;
     config = Criterion::default()
@@ -209,6 +241,6 @@ criterion_group! {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
         .without_plots();
-    targets = parse, identify, find_and_decide
+    targets = parse, identify, find_and_decide, seen
 }
 criterion_main!(hot_path);

@@ -27,8 +27,9 @@ use crate::http::ops;
 use crate::metrics::Metrics;
 use crate::pki::UnixTime;
 use crate::reason::CODES;
+use crate::seen::seen;
 use crate::store::{DatabaseUrl, Open, SCHEMA_VERSION, Session, Store, StoreError};
-use crate::sync::{Follower, Keeper, Replica, SnapshotFile, StalenessWatch, provisioning};
+use crate::sync::{Follower, Keeper, Replica, SnapshotFile, StalenessWatch};
 
 /// Longer than nginx keeps its upstream connections (60 s), so that it is nginx who closes them.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -68,8 +69,8 @@ async fn start(config: &Config, env: &Environment, migration: Migration) -> anyh
     let replica = Arc::new(Replica::default());
     let watching = authorities::watch(config, &metrics).await?;
     let known = Arc::clone(&watching.published);
-    let (wishes, provisioner) = provisioning(database_url(config)?, metrics.clone());
-    let gate = gate::build(config, Arc::clone(&replica), wishes, known, metrics.clone())?;
+    let (seen, writer) = seen(database_url(config)?, metrics.clone());
+    let gate = gate::build(config, Arc::clone(&replica), seen, known, metrics.clone())?;
     let gate = Arc::new(gate);
     let listeners = listener::open(config, &mut ListenFd::from_env(), env)?;
     let follower = Follower {
@@ -94,12 +95,12 @@ async fn start(config: &Config, env: &Environment, migration: Migration) -> anyh
     };
     let watching_age = tokio::spawn(watch.run());
     let following = tokio::spawn(follower.run(session));
-    let provisioning = tokio::spawn(provisioner.run());
+    let writing = tokio::spawn(writer.run());
     let served = run(listeners, &gate).await;
     following.abort();
     watching_age.abort();
     keeping.iter().for_each(JoinHandle::abort);
-    provisioning.abort();
+    writing.abort();
     served
 }
 

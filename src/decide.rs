@@ -146,6 +146,19 @@ impl Decision<'_> {
     }
 }
 
+impl Decision<'_> {
+    /// Whether the certificate that was presented had been verified before this was decided: by
+    /// the proxy, or, where chains are verified here, by us. In doubt it was not.
+    #[must_use]
+    pub fn is_about_verified(&self, policy: &Policy) -> bool {
+        match self {
+            Self::Allow(Allow::Anonymous) | Self::Undecided(_) => false,
+            Self::Allow(_) => true,
+            Self::Deny(reason) => trust::is_after_verification(*reason, policy.trust.chains),
+        }
+    }
+}
+
 /// Decides. Total and pure: the same values give the same answer, and every path that is not an
 /// explicit allow at its end is a deny or "undecided".
 pub fn decide<'v, P>(question: Question<P>, view: &View<'v>) -> Decision<'v>

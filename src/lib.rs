@@ -9,6 +9,7 @@
 //! * [`decide`]: the decision, a pure function; read it first.
 //! * [`store`]: all the SQL, for PostgreSQL and SQLite.
 //! * [`sync`]: keeps the directory equal to the store.
+//! * [`seen`]: what was seen, on its way to the store in batches.
 //! * [`http`]: the only rooms that know HTTP: the auth, ops and admin listeners.
 //! * [`metrics`]: what is counted; a leaf that anybody may use.
 //! * [`config`], [`telemetry`], [`cli`], [`app`]: what an operator says, and the wiring.
@@ -24,6 +25,7 @@ pub mod pki;
 pub mod proxy;
 pub mod reason;
 pub mod revocation;
+pub mod seen;
 pub mod store;
 pub mod sync;
 pub mod telemetry;

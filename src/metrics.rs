@@ -56,6 +56,29 @@ impl SyncState {
     }
 }
 
+/// What can be seen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SeenKind {
+    /// A verified certificate.
+    Certificate,
+    /// A request that was denied.
+    Denial,
+    /// Somebody whom a rule asks to be added.
+    User,
+}
+
+impl SeenKind {
+    const ALL: [Self; 3] = [Self::Certificate, Self::Denial, Self::User];
+
+    const fn label(self) -> Label {
+        match self {
+            Self::Certificate => [("kind", "certificate")],
+            Self::Denial => [("kind", "denial")],
+            Self::User => [("kind", "user")],
+        }
+    }
+}
+
 /// How many rows the directory holds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct DirectoryRows {
@@ -107,10 +130,14 @@ registered! {
     crl_unusable_files: Gauge = "crl_unusable_files",
     /// Mappings in memory
     mappings: Gauge = "directory_mappings",
-    /// People whom a rule would have added, had the queue not been full
-    provision_dropped: Counter = "provision_dropped",
     /// Rules in memory
     rules: Gauge = "directory_rules",
+    /// Sightings, denials and people of rules that were not written, by kind
+    seen_dropped: Family<Label, Counter> = "seen_dropped",
+    /// Whether what is seen can be written to the database: 1 or 0
+    seen_writable: Gauge = "seen_writable",
+    /// Sightings, denials and people of rules that were written, by kind
+    seen_written: Family<Label, Counter> = "seen_written",
     /// Rows that could not be read and do not count, by relation
     unusable_rows: Family<Label, Gauge> = "directory_unusable_rows",
     /// Users in memory
@@ -160,6 +187,10 @@ impl Metrics {
         for relation in RELATIONS {
             registered.unusable_rows.get_or_create(&[("relation", relation)]).set(0);
         }
+        for kind in SeenKind::ALL {
+            registered.seen_dropped.get_or_create(&kind.label()).inc_by(0);
+            registered.seen_written.get_or_create(&kind.label()).inc_by(0);
+        }
         let decisions = Decisions::new(codes);
         let age = DirectoryAge { source: Arc::new(OnceLock::new()) };
         own.register_collector(Box::new(decisions.clone()));
@@ -194,9 +225,28 @@ impl Metrics {
         registered.rules.set(gauge_value(rows.rules));
     }
 
-    /// Counts somebody who was not added because too many wait to be.
-    pub fn count_provision_dropped(&self) {
-        self.inner.registered.provision_dropped.inc();
+    /// Counts what was seen and is not written.
+    pub fn count_seen_dropped(&self, kind: SeenKind, rows: usize) {
+        let family = &self.inner.registered.seen_dropped;
+        family.get_or_create(&kind.label()).inc_by(rows as u64);
+    }
+
+    /// Counts what was seen and is written.
+    pub fn count_seen_written(&self, kind: SeenKind, rows: usize) {
+        let family = &self.inner.registered.seen_written;
+        family.get_or_create(&kind.label()).inc_by(rows as u64);
+    }
+
+    /// Sets whether what is seen can be written.
+    pub fn set_seen_writable(&self, is_writable: bool) {
+        self.inner.registered.seen_writable.set(i64::from(is_writable));
+    }
+
+    /// How much was seen and not written, of all kinds.
+    #[must_use]
+    pub fn seen_dropped(&self) -> u64 {
+        let family = &self.inner.registered.seen_dropped;
+        SeenKind::ALL.iter().map(|kind| family.get_or_create(&kind.label()).get()).sum()
     }
 
     /// Sets how many rows of a relation (one of [`RELATIONS`]) could not be read.
@@ -334,10 +384,14 @@ mod tests {
         # TYPE certgate_crl_unusable_files gauge
         # HELP certgate_directory_mappings Mappings in memory.
         # TYPE certgate_directory_mappings gauge
-        # HELP certgate_provision_dropped People whom a rule would have added, had the queue not been full.
-        # TYPE certgate_provision_dropped counter
         # HELP certgate_directory_rules Rules in memory.
         # TYPE certgate_directory_rules gauge
+        # HELP certgate_seen_dropped Sightings, denials and people of rules that were not written, by kind.
+        # TYPE certgate_seen_dropped counter
+        # HELP certgate_seen_writable Whether what is seen can be written to the database: 1 or 0.
+        # TYPE certgate_seen_writable gauge
+        # HELP certgate_seen_written Sightings, denials and people of rules that were written, by kind.
+        # TYPE certgate_seen_written counter
         # HELP certgate_directory_unusable_rows Rows that could not be read and do not count, by relation.
         # TYPE certgate_directory_unusable_rows gauge
         # HELP certgate_directory_users Users in memory.

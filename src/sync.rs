@@ -7,7 +7,6 @@
 mod keeper;
 mod load;
 mod machine;
-mod provision;
 mod replica;
 #[cfg(test)]
 mod simulator;
@@ -20,7 +19,6 @@ use std::time::{Duration, Instant};
 
 pub use keeper::Keeper;
 use machine::{Action, Event, POLL_INTERVAL, State};
-pub use provision::{Provisioner, Wishes, provisioning};
 use replica::Asked;
 pub use replica::Replica;
 pub use snapshot::{SnapshotError, SnapshotFile};

@@ -14,7 +14,8 @@ use crate::metrics::Metrics;
 use crate::pki::SlashForm;
 use crate::proxy::{ChainsBy, Dialect, HeaderNames, Reader, Source};
 use crate::revocation::{Published, Sources};
-use crate::sync::{Replica, Wishes};
+use crate::seen::Seen;
+use crate::sync::Replica;
 
 /// Builds the gate.
 ///
@@ -23,7 +24,7 @@ use crate::sync::{Replica, Wishes};
 pub(super) fn build(
     config: &Config,
     replica: Arc<Replica>,
-    wishes: Wishes,
+    seen: Seen,
     authorities: Arc<Published>,
     metrics: Metrics,
 ) -> anyhow::Result<Gate> {
@@ -36,7 +37,7 @@ pub(super) fn build(
         policy: policy(config),
         output: output(config)?,
         replica,
-        wishes,
+        seen,
         authorities,
         metrics,
         now: super::now,

@@ -9,6 +9,7 @@ use crate::http::authorize::Gate;
 use crate::http::ops::{OpsState, Readiness};
 use crate::pki::UnixTime;
 use crate::revocation::is_current;
+use crate::seen::State;
 use crate::store::Manner;
 
 /// The state of the ops listener.
@@ -41,6 +42,7 @@ fn readiness(gate: &Gate) -> Readiness {
         })
     });
     let trouble = gate.replica.trouble();
+    let (state, seen_error) = gate.seen.status().current();
     let unchecked = match gate.reader.source {
         crate::proxy::Source::Certificate => &[][..],
         crate::proxy::Source::Headers => crate::config::HEADER_MODE_UNCHECKED,
@@ -54,6 +56,12 @@ fn readiness(gate: &Gate) -> Readiness {
                 "following": trouble.is_none(),
                 "manner": gate.replica.manner().map(Manner::as_str),
                 "error": trouble,
+            },
+            "seen": {
+                "writing": state == State::Writing,
+                "state": state.as_str(),
+                "error": seen_error,
+                "dropped": gate.metrics.seen_dropped(),
             },
             "revocation": revocation(gate, now),
             "not_checked": unchecked,

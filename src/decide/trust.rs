@@ -109,6 +109,35 @@ pub(super) fn judge_revocation(
     outcome
 }
 
+/// Whether this reason is given only once the chain was verified by whoever verifies it. A reason
+/// that can come before says nothing of that: then anybody may have made the certificate.
+pub(super) const fn is_after_verification(reason: DenyReason, chains: Chains) -> bool {
+    match reason {
+        DenyReason::Ambiguous
+        | DenyReason::Blocked
+        | DenyReason::CertificateRevoked
+        | DenyReason::GroupRequired
+        | DenyReason::MappingDisabled
+        | DenyReason::MappingRevoked
+        | DenyReason::RevocationUnknown
+        | DenyReason::Unmapped
+        | DenyReason::UserDisabled => true,
+        // Decided by our own clock and policy: after the proxy's word, before our own look.
+        DenyReason::CertificateExpired
+        | DenyReason::CertificateNotYetValid
+        | DenyReason::IssuerNotAllowed
+        | DenyReason::UsageNotAllowed => matches!(chains, Chains::Proxy),
+        DenyReason::CertificateMalformed
+        | DenyReason::CertificateTooLarge
+        | DenyReason::ChainUntrusted
+        | DenyReason::HeaderMismatch
+        | DenyReason::MalformedHeader
+        | DenyReason::NoCertificate
+        | DenyReason::NotVerified
+        | DenyReason::ProxyNotTrusted => false,
+    }
+}
+
 /// The certificates whose revocation counts: those of the verified chain, else the client's alone,
 /// tied to its issuer's key by the identifier that it names.
 pub fn subjects<'c>(
@@ -133,4 +162,40 @@ pub fn subjects<'c>(
         is_ca: link.is_ca,
     };
     alone.into_iter().chain(links.iter().map(verified))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever is added here is written into tables and shown to operators as verified.
+    #[test]
+    fn a_reason_that_comes_before_the_chain_says_nothing_of_it() {
+        let after = |chains| {
+            let all = DenyReason::ALL.iter().copied();
+            let after = all.filter(|reason| is_after_verification(*reason, chains));
+            after.map(DenyReason::code).collect::<Vec<_>>()
+        };
+        let by_us = [
+            "ambiguous",
+            "blocked",
+            "certificate_revoked",
+            "group_required",
+            "mapping_disabled",
+            "mapping_revoked",
+            "revocation_unknown",
+            "unmapped",
+            "user_disabled",
+        ];
+        assert_eq!(after(Chains::Verified), by_us);
+        let by_clock = [
+            "certificate_expired",
+            "certificate_not_yet_valid",
+            "issuer_not_allowed",
+            "usage_not_allowed",
+        ];
+        let mut by_proxy = [&by_us[..], &by_clock].concat();
+        by_proxy.sort_unstable();
+        assert_eq!(after(Chains::Proxy), by_proxy);
+    }
 }

@@ -22,7 +22,8 @@ use crate::pki::UnixTime;
 use crate::proxy::{Headers, Memory, Presented, Reader};
 use crate::reason::DenyReason;
 use crate::revocation::{ChainMemory, Published};
-use crate::sync::{Replica, Wishes};
+use crate::seen::{Denied, Sampler, Seen};
+use crate::sync::Replica;
 
 /// Header in which a proxy shows the shared secret.
 const SECRET_HEADER: HeaderName = HeaderName::from_static("x-certgate-secret");
@@ -79,8 +80,8 @@ pub struct Gate {
     pub output: Output,
     /// The directory.
     pub replica: Arc<Replica>,
-    /// Where to leave whom a rule asks to be added.
-    pub wishes: Wishes,
+    /// Where to leave what was seen, and whom a rule asks to be added.
+    pub seen: Seen,
     /// What is known of the CAs.
     pub authorities: Arc<Published>,
     /// Where decisions are counted.
@@ -96,16 +97,19 @@ struct Worker {
     recorder: DecisionRecorder,
     memory: RefCell<Memory>,
     chains: ChainMemory,
+    sampler: Sampler,
 }
 
 /// Puts the endpoint on a listener; every other path and method gets an answer that is not 2xx.
 pub fn configure(config: &mut web::ServiceConfig, gate: Arc<Gate>) {
     let recorder = gate.metrics.recorder();
+    let sampler = Sampler::new(gate.seen.clone());
     config.app_data(Worker {
         gate,
         recorder,
         memory: RefCell::default(),
         chains: ChainMemory::default(),
+        sampler,
     });
     config.default_service(web::to(answer));
 }
@@ -164,12 +168,65 @@ impl Worker {
         if matches!(decision, Decision::Deny(DenyReason::Unmapped)) {
             let wish = seen.as_ref().and_then(|presented| decide::wish(presented, &view));
             if let Some(wish) = wish {
-                gate.wishes.send(wish);
+                gate.seen.wish(wish);
             }
         }
         self.recorder.record(decision.code_number(), started.elapsed());
+        self.tell(&decision, seen.as_ref(), request, started);
         report(&decision, seen.as_ref(), headers);
         response
+    }
+}
+
+impl Worker {
+    /// Tells what was seen, if anybody should know: certificates that were verified, and denials.
+    fn tell(
+        &self,
+        decision: &Decision<'_>,
+        seen: Option<&Presented>,
+        request: &HttpRequest,
+        now: Instant,
+    ) {
+        let verified = match seen {
+            Some(Presented::Certificate(shown))
+                if decision.is_about_verified(&self.gate.policy) =>
+            {
+                Some(shown)
+            }
+            _ => None,
+        };
+        let username = match decision {
+            Decision::Allow(allow) => allow.user().map(|user| &*user.username),
+            Decision::Deny(_) => None,
+            Decision::Undecided(_) => return,
+        };
+        if let Some(shown) = verified {
+            self.sampler.certificate(shown, decision.code(), username, now);
+        }
+        let Decision::Deny(reason) = decision else { return };
+        let certificate = verified.map(|shown| shown.certificate.sha256);
+        let headers = request.headers();
+        let text = |text: &str| (!text.is_empty()).then(|| text.into());
+        self.sampler.denied(certificate, now, || {
+            let about = Denied {
+                at: now,
+                code: reason.code(),
+                certificate,
+                host: None,
+                request_id: None,
+                peer: request.peer_addr().map(|peer| peer.ip().to_canonical()),
+            };
+            // What somebody says who may not ask is not worth keeping.
+            if *reason == DenyReason::ProxyNotTrusted {
+                return about;
+            }
+            Denied {
+                host: text(original_host(headers)),
+                request_id: text(request_id(headers)),
+                peer: client_address(headers).or(about.peer),
+                ..about
+            }
+        });
     }
 }
 
@@ -224,7 +281,8 @@ fn report(decision: &Decision<'_>, seen: Option<&Presented>, headers: &HeaderMap
             say!(
                 info,
                 "denied",
-                client.address = client_address(headers),
+                client.address =
+                    client_address(headers).map(|at| at.to_string()).unwrap_or_default(),
                 request.host = original_host(headers),
                 certificate.subject =
                     text(identity.and_then(|i| Some(i.subject.as_ref()?.to_string()))),
@@ -249,10 +307,9 @@ fn request_id(headers: &HeaderMap) -> &str {
 }
 
 /// The client's address, if the proxy sent one and it is one.
-fn client_address(headers: &HeaderMap) -> String {
+fn client_address(headers: &HeaderMap) -> Option<IpAddr> {
     let text = headers.get(REAL_IP_HEADER).and_then(|value| value.to_str().ok());
-    let address = text.and_then(|text| text.parse::<IpAddr>().ok());
-    address.map(|address| address.to_string()).unwrap_or_default()
+    text.and_then(|text| text.parse().ok())
 }
 
 /// The host the client asked for, if it looks like one.

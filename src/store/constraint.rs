@@ -35,14 +35,27 @@ pub(super) fn rule(name: &str) -> Option<Rule<'_>> {
         "user_group_header_size" => {
             return Some(Rule::Column { column: "group_name", rule: HEADER_SIZE });
         }
+        "certificate_origin_known" => {
+            return Some(Rule::Column { column: "origin", rule: "takes given or seen" });
+        }
+        "certificate_state_known" => {
+            return Some(Rule::Column { column: "state", rule: "takes new or ignored" });
+        }
+        "certificate_names_object" => {
+            return Some(Rule::Column { column: "names", rule: "takes a JSON object" });
+        }
+        "certificate_der_octets" => {
+            return Some(Rule::Column { column: "der", rule: "takes at most 32 KiB of DER" });
+        }
         _ => {}
     }
-    let column = ["app_user_", "user_group_", "mapping_", "block_", "rule_"]
-        .iter()
-        .find_map(|table| name.strip_prefix(table))?;
+    let column = TABLES.iter().find_map(|table| name.strip_prefix(table))?;
     let (column, suffix) = column.rsplit_once('_')?;
     let rule = match suffix {
         "boolean" => "takes 0 or 1",
+        "code" => "takes a code of the contract, such as unmapped",
+        "count" => "takes a whole number, 0 or more",
+        "digits" => "takes a SHA-256 fingerprint: 64 hexadecimal digits in lower case",
         "fixed" => "does not change",
         "hex" => {
             "takes a SHA-256 fingerprint: 64 hexadecimal digits (40 would be SHA-1, which \
@@ -78,6 +91,9 @@ pub(super) fn name_in_sqlite_message(message: &str) -> &str {
     }
 }
 
+/// What the names of constraints begin with.
+const TABLES: [&str; 7] =
+    ["app_user_", "user_group_", "mapping_", "block_", "rule_", "certificate_", "denial_"];
 /// What every text column takes.
 pub(super) const TEXT: &str = "takes 1 to 4096 bytes of text without control characters";
 /// What every time column takes.
@@ -98,11 +114,13 @@ mod tests {
     const MIGRATIONS: [&str; 2] = [
         concat!(
             include_str!("../../migrations/postgres/0001_directory.sql"),
-            include_str!("../../migrations/postgres/0003_rule.sql")
+            include_str!("../../migrations/postgres/0003_rule.sql"),
+            include_str!("../../migrations/postgres/0004_seen.sql")
         ),
         concat!(
             include_str!("../../migrations/sqlite/0001_directory.sql"),
-            include_str!("../../migrations/sqlite/0003_rule.sql")
+            include_str!("../../migrations/sqlite/0003_rule.sql"),
+            include_str!("../../migrations/sqlite/0004_seen.sql")
         ),
     ];
 
@@ -135,7 +153,8 @@ mod tests {
         let [postgres, sqlite] = MIGRATIONS.map(|migration| {
             // PostgreSQL has booleans, and foreign keys where SQLite has triggers; SQLite names
             // an id's key in the line of the id.
-            let others = ["_boolean", "username_known", "mapping_pkey", "block_pkey"];
+            let others =
+                ["_boolean", "username_known", "mapping_pkey", "block_pkey", "denial_pkey"];
             let mut names = names(migration);
             names.retain(|name| !others.iter().any(|other| name.ends_with(other)));
             names

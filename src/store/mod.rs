@@ -4,7 +4,8 @@
 //! * [`DatabaseUrl`], [`StoreError`]: where the database is, and what can go wrong there;
 //! * `schema`: migrations; `constraint`: the schema's rules by name;
 //! * [`Session`]: follows the directory: load, then every change;
-//! * `operator`: what people do: users, groups, mappings, blocks.
+//! * `operator`: what people do: users, groups, mappings, blocks;
+//! * `seen`: what a running service reports: certificates, denials, whom a rule brings.
 //!
 //! It must not decide anything: rows leave it unjudged, and no request waits for it.
 
@@ -14,9 +15,9 @@ mod error;
 pub(crate) mod follow;
 mod known;
 mod operator;
-mod provision;
 mod read;
 mod schema;
+mod seen;
 mod url;
 mod value;
 
@@ -36,6 +37,7 @@ pub use self::operator::{
 };
 pub use self::read::{Sink, Snapshot};
 pub use self::schema::{Migrated, SCHEMA_VERSION};
+pub use self::seen::{Denial, Reported, SeenCertificate};
 pub use self::url::DatabaseUrl;
 
 use self::error::{Subject, classify};

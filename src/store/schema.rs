@@ -18,7 +18,7 @@ struct Migration {
     sqlite: &'static str,
 }
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         compatible_from: 1,
@@ -38,10 +38,17 @@ const MIGRATIONS: [Migration; 3] = [
         postgres: include_str!("../../migrations/postgres/0003_rule.sql"),
         sqlite: include_str!("../../migrations/sqlite/0003_rule.sql"),
     },
+    // Nothing of what was seen decides anything.
+    Migration {
+        version: 4,
+        compatible_from: 2,
+        postgres: include_str!("../../migrations/postgres/0004_seen.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0004_seen.sql"),
+    },
 ];
 
 /// The schema that this program was written for: the last migration it knows.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
 
 /// What a migration did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

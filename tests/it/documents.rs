@@ -74,8 +74,9 @@ fn the_readmes_sql_runs_in_the_stock_shell() {
     let certgate = Certgate::start();
     let statements = blocks(&read("README.md"), "sql").concat();
     let database = certgate.config().with_file_name("certgate.db");
-    let output =
-        Command::new("sqlite3").arg("-bail").arg(database).arg(&statements).output().unwrap();
+    let mut shell = Command::new("sqlite3");
+    shell.args(["-bail", "-cmd", ".timeout 5000"]).arg(database).arg(&statements);
+    let output = shell.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -99,7 +99,7 @@ const ONLY_ON_SQLITE: [&str; 8] = [
 ];
 
 /// How many rules both databases have, under the same names.
-const SHARED_RULES: usize = 83;
+const SHARED_RULES: usize = 108;
 
 async fn the_same_rules_stand_on_both_databases(database: &Database) {
     let mut names = names_in_the_schema(database);
@@ -151,11 +151,25 @@ fn rules(database: &Database) -> Vec<Rule> {
     rules.patterns();
     rules.texts(database);
     rules.times();
+    rules.seen(database);
     if database.which == Which::Sqlite {
         rules.only_on_sqlite();
     }
-    rules.0.into_values().collect()
+    let der = match database.which {
+        Which::Postgres => r"'\x30'::bytea",
+        Which::Sqlite => "x'30'",
+    };
+    let mut rules: Vec<_> = rules.0.into_values().collect();
+    for rule in &mut rules {
+        for statement in rule.refused.iter_mut().chain(&mut rule.accepted) {
+            *statement = statement.replace(DER, der);
+        }
+    }
+    rules
 }
+
+/// Stands for a certificate: the two databases write octets differently.
+const DER: &str = "{der}";
 
 struct RuleBook(BTreeMap<String, Rule>);
 
@@ -282,6 +296,67 @@ impl RuleBook {
         self.accept("rule_conditions_size", row("rule", "conditions", &json(16 * 1024)));
     }
 
+    fn seen(&mut self, database: &Database) {
+        let name = "certificate_pkey";
+        let digits = format!("'{}'", "9".repeat(64));
+        let taken = row_of("certificate", "sha256", &digits);
+        self.refuse(name, format!("{taken} on conflict do nothing; {taken}"));
+        self.accept(name, format!("delete from certificate; {taken}"));
+        let taken = insert("denial", &[("id", "7")]);
+        let taken = match database.which {
+            Which::Postgres => taken.replace(" values ", " overriding system value values "),
+            Which::Sqlite => taken,
+        };
+        self.refuse("denial_pkey", format!("{taken} on conflict do nothing; {taken}"));
+        self.accept("denial_pkey", taken.replace("(7,", "(9000000,"));
+        let column = |table, column| format!("{table}_{column}_digits");
+        for (table, of) in
+            [("certificate", "sha256"), ("certificate", "spki_sha256"), ("denial", "certificate")]
+        {
+            for bad in ["", &"a".repeat(63), &"a".repeat(65), &"A".repeat(64), &"g".repeat(64)] {
+                self.refuse(&column(table, of), row(table, of, bad));
+            }
+            self.accept(&column(table, of), row(table, of, &"0f".repeat(32)));
+        }
+        for (table, of) in [("certificate", "last_code"), ("denial", "code")] {
+            let name = format!("{table}_{of}_code");
+            for bad in ["", "a b", "Mapped", "a1", "é", &"a".repeat(65)] {
+                self.refuse(&name, row(table, of, bad));
+            }
+            self.accept(&name, row(table, of, "not_ready"));
+            self.accept(&name, row(table, of, &"a".repeat(64)));
+        }
+        for (rule, of, bad, good) in [
+            ("names_object", "names", "'[]'", "'{}'"),
+            ("origin_known", "origin", "'given '", "'given'"),
+            ("state_known", "state", "'old'", "'ignored'"),
+            ("hits_count", "hits", "-1", "0"),
+            ("last_username_name", "last_username", "'a b'", "'alice'"),
+            ("last_username_name", "last_username", "'a,b'", "'~'"),
+        ] {
+            let name = format!("certificate_{rule}");
+            self.refuse(&name, row_of("certificate", of, bad));
+            self.accept(&name, row_of("certificate", of, good));
+        }
+        let json = |length: usize| format!("{{\"\":\"{}\"}}", "x".repeat(length - 7));
+        let name = "certificate_names_size";
+        self.refuse(name, row("certificate", "names", &json(16 * 1024 + 1)));
+        self.accept(name, row("certificate", "names", &json(16 * 1024)));
+        let octets = |count: usize| match database.which {
+            Which::Postgres => format!("decode(repeat('30', {count}), 'hex')"),
+            Which::Sqlite => format!("zeroblob({count})"),
+        };
+        for (count, is_refused) in
+            [(0, true), (1, false), (32 * 1024, false), (32 * 1024 + 1, true)]
+        {
+            let statement = row_of("certificate", "der", &octets(count));
+            match is_refused {
+                true => self.refuse("certificate_der_octets", statement),
+                false => self.accept("certificate_der_octets", statement),
+            }
+        }
+    }
+
     fn patterns(&mut self) {
         let hex = "0123456789abcdefABCDEF0123456789".repeat(2);
         let colons = ["aB"; 32].join(":");
@@ -373,6 +448,8 @@ impl RuleBook {
             ("mapping", &MAPPING),
             ("block", &BLOCK),
             ("rule", &RULE),
+            ("certificate", &["subject", "issuer", "serial"]),
+            ("denial", &["host", "request_id", "peer"]),
         ];
         let quote = |text: &str| database.text_of(text.as_bytes());
         for (table, columns) in columns {
@@ -396,6 +473,8 @@ impl RuleBook {
             ("mapping", &["valid_from", "valid_until", "created_at", "revoked_at"]),
             ("block", &["valid_from", "valid_until", "created_at"]),
             ("rule", &["valid_from", "valid_until", "created_at"]),
+            ("certificate", &["not_before", "not_after", "first_seen", "last_seen"]),
+            ("denial", &["at"]),
         ] {
             for column in columns {
                 let name = format!("{table}_{column}_time");
@@ -405,6 +484,9 @@ impl RuleBook {
                 for good in ["1970-01-01T00:00:00Z", "9999-12-31 23:59:59.999Z"] {
                     self.accept(&name, row(table, column, good));
                 }
+            }
+            if matches!(table, "certificate" | "denial") {
+                continue;
             }
             let name = format!("{table}_window_order");
             for until in
@@ -466,6 +548,23 @@ fn insert(table: &str, given: &[(&str, &str)]) -> String {
         "mapping" => columns.push(("username", "'alice'")),
         _ => {}
     }
+    if matches!(table, "certificate" | "denial") {
+        let sha256 = format!("'{:0>64}'", &username[2..username.len() - 1]);
+        let (early, late) = ("'2026-01-01T00:00:00Z'", "'2027-01-01T00:00:00Z'");
+        let needed: &[_] = match table {
+            "denial" => &[("at", early), ("code", "'unmapped'")],
+            _ => &[
+                ("sha256", &sha256),
+                ("der", DER),
+                ("spki_sha256", &sha256),
+                ("not_before", early),
+                ("not_after", late),
+            ],
+        };
+        let is_given = |name: &str| given.iter().any(|(column, _)| *column == name);
+        columns.extend(needed.iter().filter(|(name, _)| !is_given(name)));
+        return written(table, columns);
+    }
     if table == "rule" {
         let priority: &str = &username[2..username.len() - 1];
         let needed = [
@@ -479,6 +578,10 @@ fn insert(table: &str, given: &[(&str, &str)]) -> String {
     } else if table != "app_user" && !given.iter().any(|(column, _)| *column == "serial") {
         columns.push(("serial", "'0c'"));
     }
+    written(table, columns)
+}
+
+fn written(table: &str, columns: Vec<(&str, &str)>) -> String {
     let (names, values): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
     format!("insert into {table} ({}) values ({})", names.join(", "), values.join(", "))
 }

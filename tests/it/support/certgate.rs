@@ -177,6 +177,14 @@ impl Certgate {
         answer
     }
 
+    /// The memory that the service holds.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let id = self.workshop.process_id("certgate").unwrap();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// The auth listener.
     pub(crate) fn auth(&self) -> SocketAddr {
         self.auth

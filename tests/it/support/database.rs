@@ -65,6 +65,26 @@ impl Database {
         DatabaseUrl::parse(&format!("postgres://{role}:{password}@{place}")).unwrap()
     }
 
+    /// The same with the password, for a configuration.
+    pub(crate) fn secret_url_as(&self, role: &str, password: &str) -> String {
+        let (_, place) = self.url.split_once('@').unwrap();
+        format!("postgres://{role}:{password}@{place}")
+    }
+
+    /// Nobody gets into this database, and whoever is in it is thrown out.
+    pub(crate) fn cut_off(&self) {
+        let name = &self.name;
+        administer(&format!("alter database {name} allow_connections false"));
+        administer(&format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+        ));
+    }
+
+    /// Everybody gets in again.
+    pub(crate) fn let_in(&self) {
+        administer(&format!("alter database {} allow_connections true", self.name));
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -176,6 +196,7 @@ impl Drop for OpenShell {
 fn administer(sql: &str) {
     let status = Command::new("psql")
         .args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-c", sql, "-d", &admin_url()])
+        .stdout(Stdio::null())
         .status()
         .unwrap();
     assert!(status.success(), "{sql}");
