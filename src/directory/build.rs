@@ -3,15 +3,17 @@
 //! Both ways end in the same functions, so a directory that followed every change equals one that
 //! was loaded anew.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::block::Block;
 use super::index::UserIndex;
 use super::mapping::Mapping;
 use super::name::Name;
+use super::pattern::Issuers;
 use super::row::{BlockRow, Change, GroupRow, MappingRow, Row, RuleRow, UserRow};
 use super::rule::Rules;
+use super::shelf::Shelf;
 use super::unusable::{Key, Relation, RowError, Severity, Unusable};
 use super::user::{Groups, User};
 use super::{Directory, Settings};
@@ -21,9 +23,14 @@ use super::{Directory, Settings};
 #[derive(Debug)]
 pub struct Builder {
     pub(super) directory: Directory,
-    /// Groups of users who have not come yet, by user.
-    memberships: HashMap<Box<[u8]>, Vec<Box<[u8]>>>,
+    /// Memberships of users who had not come yet: the length of the user's name, it, the group.
+    memberships: Shelf,
+    /// How many of them found their user.
+    taken: usize,
+    /// Names of rows that are no users: what hangs on them was told of.
+    nobodies: HashSet<Box<[u8]>>,
     rules: Vec<RuleRow>,
+    issuers: Issuers,
 }
 
 /// What is said of a row whose user is not there.
@@ -35,7 +42,14 @@ impl Builder {
     pub fn new(settings: &Settings) -> Self {
         let users = UserIndex::new(settings.group_separator);
         let directory = Directory { users, settings: settings.clone(), ..Directory::default() };
-        Self { directory, memberships: HashMap::new(), rules: Vec::new() }
+        Self {
+            directory,
+            memberships: Shelf::default(),
+            taken: 0,
+            nobodies: HashSet::new(),
+            rules: Vec::new(),
+            issuers: Issuers::default(),
+        }
     }
 
     /// Takes one row.
@@ -52,29 +66,48 @@ impl Builder {
     /// The directory of all that was taken.
     #[must_use]
     pub fn finish(self) -> Directory {
-        let Self { mut directory, memberships, rules } = self;
-        for (username, groups) in memberships {
-            directory.join(&username, groups.iter().map(|group| &**group));
+        let Self { mut directory, memberships, taken, nobodies, rules, .. } = self;
+        if taken != memberships.len() {
+            for (username, group) in memberships.iter().filter_map(split) {
+                let is_told = nobodies.contains(username);
+                if !is_told && directory.users.get_bytes(username).is_none() {
+                    directory.join(username, [group].into_iter());
+                }
+            }
         }
-        directory.mappings.shrink();
-        directory.users.shrink();
         directory.report_orphans();
         directory.set_rules(rules);
         directory
     }
 
     pub(super) fn add_user(&mut self, row: &UserRow) {
-        let groups = self.memberships.remove(&*row.username).unwrap_or_default();
-        self.directory.add_user(row, groups.iter().map(|group| &**group));
+        let hash = self.directory.users.hash(&row.username);
+        let records = self.memberships.find(hash).filter_map(split);
+        let groups = records.filter(|(username, _)| *username == row.username);
+        let groups: Vec<&[u8]> = groups.map(|(_, group)| group).collect();
+        self.taken += groups.len();
+        self.directory.add_user(row, groups.into_iter());
+        if self.directory.users.get_bytes(&row.username).is_none() {
+            self.nobodies.insert(row.username.as_slice().into());
+        }
     }
 
     pub(super) fn add_group(&mut self, row: &GroupRow) {
-        let groups = self.memberships.entry(row.username.as_slice().into()).or_default();
-        groups.push(row.group_name.as_slice().into());
+        let group = row.group_name.as_slice();
+        let is_there = self.directory.users.get_bytes(&row.username).is_some();
+        if is_there || self.nobodies.contains(&*row.username) {
+            return self.directory.join(&row.username, [group].into_iter());
+        }
+        let length = u32::try_from(row.username.len()).unwrap_or(u32::MAX).to_le_bytes();
+        let record = [&length[..], &row.username, group].concat();
+        let hash = self.directory.users.hash(&row.username);
+        if !self.memberships.insert(hash, &record) {
+            self.directory.report_member(&row.username, group, no_room());
+        }
     }
 
     pub(super) fn add_mapping(&mut self, row: &MappingRow) {
-        self.directory.add_mapping(row);
+        self.directory.add_mapping(row, &mut self.issuers);
     }
 
     pub(super) fn add_block(&mut self, row: &BlockRow) {
@@ -98,6 +131,7 @@ impl Directory {
             changes.iter().rev().filter(|change| keys.insert(key(change))).collect();
         next.forget_faults(&keys);
         let mut rules = None;
+        let mut issuers = Issuers::default();
         for change in &changes {
             match change {
                 Change::Block(id, row) => {
@@ -106,7 +140,7 @@ impl Directory {
                 }
                 Change::Mapping(id, row) => {
                     next.mappings.remove(*id);
-                    row.iter().for_each(|row| next.add_mapping(row));
+                    row.iter().for_each(|row| next.add_mapping(row, &mut issuers));
                 }
                 Change::Rule(priority, row) => {
                     let rules = rules.get_or_insert_with(|| self.rules.sources().to_vec());
@@ -197,7 +231,7 @@ impl Directory {
         }
     }
 
-    /// Adds groups to a user who is there already.
+    /// Adds groups to a user who is there already, or tells that there is none.
     fn join<'r>(&mut self, username: &[u8], groups: impl Iterator<Item = &'r [u8]>) {
         let mut names = self.read_groups(username, groups);
         let user = std::str::from_utf8(username).ok().and_then(|name| self.users.get(name));
@@ -240,9 +274,9 @@ impl Directory {
     }
 
     /// Whether its user is there is looked at later.
-    fn add_mapping(&mut self, row: &MappingRow) {
+    fn add_mapping(&mut self, row: &MappingRow, issuers: &mut Issuers) {
         let key = Key::Id(row.id);
-        match Mapping::pack(row) {
+        match Mapping::pack(row, issuers) {
             Ok(record) if self.mappings.insert(&record) => {}
             Ok(_) => self.report(Relation::Mapping, key, no_room()),
             Err(error) => self.report(Relation::Mapping, key, error),
@@ -344,6 +378,12 @@ fn key(change: &Change) -> (Relation, Key) {
         Change::Rule(priority, _) => (Relation::Rule, Key::Id(*priority)),
         Change::User { username, .. } => (Relation::AppUser, Key::Name(username.as_slice().into())),
     }
+}
+
+/// A membership's user and group.
+fn split(record: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = record.split_first_chunk()?;
+    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
 }
 
 fn no_room() -> RowError {

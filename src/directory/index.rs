@@ -41,19 +41,24 @@ impl UserIndex {
         self.of_any_case(username).find(|user| user.username == username)
     }
 
+    /// As [`UserIndex::get`], of a name as a row has it.
+    pub(super) fn get_bytes(&self, username: &[u8]) -> Option<User<'_>> {
+        std::str::from_utf8(username).ok().and_then(|username| self.get(username))
+    }
+
     /// Users whose names differ from this one by case at most.
     pub(super) fn of_any_case<'d, 'n>(
         &'d self,
         username: &'n str,
     ) -> impl Iterator<Item = User<'d>> + use<'d, 'n> {
-        let users = self.shelf.find(self.hash(username));
+        let users = self.shelf.find(self.hash(username.as_bytes()));
         users
             .filter_map(|record| User::unpack(record, self.separator))
             .filter(move |user| user.username.eq_ignore_ascii_case(username))
     }
 
     pub(super) fn insert(&mut self, user: &User<'_>) -> bool {
-        self.shelf.insert(self.hash(&user.username), &user.pack())
+        self.shelf.insert(self.hash(user.username.as_bytes()), &user.pack())
     }
 
     /// Takes a user away; true if there was one.
@@ -62,23 +67,20 @@ impl UserIndex {
         let is = |record: &[u8]| {
             User::unpack(record, separator).is_some_and(|user| user.username == username)
         };
-        self.shelf.remove(self.hash(username), is).is_some()
+        self.shelf.remove(self.hash(username.as_bytes()), is).is_some()
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = &[u8]> {
         self.shelf.iter()
     }
 
-    pub(super) fn shrink(&mut self) {
-        self.shelf.shrink();
-    }
-
-    fn hash(&self, username: &str) -> u32 {
+    /// The hash under which users of this name are found, whatever its case.
+    pub(super) fn hash(&self, username: &[u8]) -> u32 {
         let mut folded = [0; MAX_NAME_BYTES];
         // A text that is longer than any name finds nobody, whatever its hash.
         let length = username.len().min(MAX_NAME_BYTES);
         let folded = folded.get_mut(..length).unwrap_or_default();
-        folded.copy_from_slice(username.as_bytes().get(..length).unwrap_or_default());
+        folded.copy_from_slice(username.get(..length).unwrap_or_default());
         folded.make_ascii_lowercase();
         short(self.hasher.hash_one(&*folded))
     }
@@ -133,11 +135,6 @@ impl MappingIndex {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Mapping<'_>> {
         self.shelf.iter().filter_map(Mapping::unpack)
-    }
-
-    pub(super) fn shrink(&mut self) {
-        self.shelf.shrink();
-        self.by_id.shrink();
     }
 
     /// The mappings of one kind that match.

@@ -2,7 +2,7 @@
 
 use super::kind::Kind;
 use super::name::Name;
-use super::pattern::{Agreement, Column, Pattern, Value, compare};
+use super::pattern::{Agreement, Column, Issuers, Pattern, Value, compare};
 use super::read;
 use super::row::MappingRow;
 use super::unusable::RowError;
@@ -30,10 +30,10 @@ pub struct Mapping<'d> {
 
 impl<'d> Mapping<'d> {
     /// Reads a row into the record that [`Mapping::unpack`] reads.
-    pub(super) fn pack(row: &MappingRow) -> Result<Vec<u8>, RowError> {
+    pub(super) fn pack(row: &MappingRow, issuers: &mut Issuers) -> Result<Vec<u8>, RowError> {
         let username = std::str::from_utf8(&row.username)
             .map_err(|_| RowError::new("username", "is not UTF-8"))?;
-        let read = Pattern::read(&row.pattern);
+        let read = Pattern::read_with(&row.pattern, issuers);
         if let Some(fault) = read.faults.into_iter().next() {
             return Err(RowError::new(fault.column.name(), fault.why));
         }

@@ -135,10 +135,19 @@ pub(super) struct Read {
 impl Pattern {
     /// Reads every column that is set, for a comparison by exact canonical values.
     pub(super) fn read(row: &PatternRow) -> Read {
+        Self::read_with(row, &mut Issuers::default())
+    }
+
+    /// As [`Pattern::read`], for one row after the other.
+    pub(super) fn read_with(row: &PatternRow, issuers: &mut Issuers) -> Read {
         let mut columns = Vec::new();
         let mut faults = Vec::new();
         for (column, bytes) in texts(row) {
-            match parse(column, bytes) {
+            let parsed = match column {
+                Column::Issuer => issuers.parse(bytes),
+                _ => parse(column, bytes),
+            };
+            match parsed {
                 Ok(value) => columns.push((column, value)),
                 Err(why) => faults.push(ColumnError { column, why }),
             }
@@ -277,6 +286,24 @@ fn texts(row: &PatternRow) -> impl Iterator<Item = (Column, &[u8])> {
     ]
     .into_iter()
     .filter_map(|(column, text)| text.as_deref().map(|text| (column, text)))
+}
+
+/// The last issuer that was read: the rows of a CA come one after the other, and reading its name
+/// costs more than all the rest of a row.
+#[derive(Debug, Default)]
+pub(super) struct Issuers {
+    last: Option<(Vec<u8>, Value)>,
+}
+
+impl Issuers {
+    fn parse(&mut self, bytes: &[u8]) -> Result<Value, String> {
+        if let Some((_, value)) = self.last.as_ref().filter(|(text, _)| text == bytes) {
+            return Ok(value.clone());
+        }
+        let value = parse(Column::Issuer, bytes)?;
+        self.last = Some((bytes.to_vec(), value.clone()));
+        Ok(value)
+    }
 }
 
 /// Reads one column's text into its canonical value.

@@ -9,12 +9,15 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 /// Shards of a shelf, a power of two: a million rows make about a thousand in each, which is
-/// copied in some 20 microseconds; an empty shelf costs a few pages.
+/// whose places are copied in a few microseconds; an empty shelf costs a few pages.
 const SHARDS: usize = 1024;
 /// Bits of a hash that choose the shard: the upper ones.
 const SHARD_BITS: u32 = SHARDS.ilog2();
-/// A shard grows by an eighth, so that little of it stands empty.
-const GROWTH: usize = 8;
+/// Bytes of a block. All blocks have one size, so that the room of a directory that is gone fits
+/// the next one; a longer record has a block of its own.
+const BLOCK: usize = 4096;
+/// Bits of a place that say where in its block a record begins.
+const BLOCK_BITS: u32 = BLOCK.ilog2();
 /// A shard is copied together once this part of it is left over from removed records.
 const MAX_WASTE: usize = 4;
 /// Bytes before a record: its hash and its length.
@@ -29,11 +32,12 @@ pub(super) struct Shelf {
 
 #[derive(Clone, Debug, Default)]
 struct Shard {
-    /// Hash, length, record; one after the other.
-    bytes: Vec<u8>,
-    /// Where the records begin.
+    /// Hash, length, record; one after the other. Versions share the blocks.
+    blocks: Vec<Arc<Vec<u8>>>,
+    /// Where the records begin: the number of the block, then where in it.
     places: HashTable<u32>,
-    /// Bytes of removed records.
+    /// Bytes of all records, and of those that were removed.
+    used: usize,
     waste: usize,
 }
 
@@ -84,13 +88,6 @@ impl Shelf {
         self.count -= 1;
         Some(record)
     }
-
-    /// Gives back what was reserved for more.
-    pub(super) fn shrink(&mut self) {
-        for shard in self.shards.iter_mut().filter_map(Arc::get_mut) {
-            shard.bytes.shrink_to_fit();
-        }
-    }
 }
 
 impl Shard {
@@ -107,44 +104,51 @@ impl Shard {
     }
 
     fn at(&self, place: u32) -> Option<(u32, &[u8])> {
-        at(&self.bytes, place)
+        at(&self.blocks, place)
     }
 
     fn insert(&mut self, hash: u32, record: &[u8]) -> bool {
-        let Ok(place) = u32::try_from(self.bytes.len()) else { return false };
         let Ok(length) = u32::try_from(record.len()) else { return false };
-        let more = HEAD + record.len();
-        if self.bytes.capacity() - self.bytes.len() < more {
-            self.bytes.reserve_exact(more.max(self.bytes.len() / GROWTH));
+        let needed = HEAD + record.len();
+        if self.blocks.last().is_none_or(|last| last.len() + needed > BLOCK) {
+            self.blocks.push(Arc::new(Vec::with_capacity(needed.max(BLOCK))));
         }
-        self.bytes.extend_from_slice(&hash.to_le_bytes());
-        self.bytes.extend_from_slice(&length.to_le_bytes());
-        self.bytes.extend_from_slice(record);
-        let bytes = &self.bytes;
-        let hash_of = |place: &u32| at(bytes, *place).map_or(0, |(hash, _)| spread(hash));
+        let number = u32::try_from(self.blocks.len() - 1).ok();
+        let number = number.filter(|number| *number < 1 << (u32::BITS - BLOCK_BITS));
+        let Some((number, block)) = number.zip(self.blocks.last_mut()) else { return false };
+        let block = Arc::make_mut(block);
+        if block.capacity() - block.len() < needed {
+            // A copy comes without room.
+            block.reserve_exact(needed.max(BLOCK.saturating_sub(block.len())));
+        }
+        let Ok(start) = u32::try_from(block.len()) else { return false };
+        block.extend_from_slice(&hash.to_le_bytes());
+        block.extend_from_slice(&length.to_le_bytes());
+        block.extend_from_slice(record);
+        self.used += needed;
+        let place = (number << BLOCK_BITS) | start;
+        let blocks = &self.blocks;
+        let hash_of = |place: &u32| at(blocks, *place).map_or(0, |(hash, _)| spread(hash));
         self.places.insert_unique(spread(hash), place, hash_of);
         true
     }
 
     /// Takes away one record that is equal to this one.
     fn remove(&mut self, hash: u32, record: &[u8]) {
-        let bytes = &self.bytes;
-        let is = |place: &u32| at(bytes, *place) == Some((hash, record));
+        let blocks = &self.blocks;
+        let is = |place: &u32| at(blocks, *place) == Some((hash, record));
         let Ok(entry) = self.places.find_entry(spread(hash), is) else { return };
         entry.remove();
         self.waste += HEAD + record.len();
-        if self.waste * MAX_WASTE > self.bytes.len() {
+        if self.waste * MAX_WASTE > self.used {
             *self = self.packed();
         }
     }
 
     /// The same records without what is left over.
     fn packed(&self) -> Self {
-        let mut packed = Self {
-            bytes: Vec::with_capacity(self.bytes.len().saturating_sub(self.waste)),
-            places: HashTable::with_capacity(self.places.len()),
-            waste: 0,
-        };
+        let places = HashTable::with_capacity(self.places.len());
+        let mut packed = Self { places, ..Self::default() };
         for (hash, record) in self.places.iter().filter_map(|place| self.at(*place)) {
             packed.insert(hash, record);
         }
@@ -152,8 +156,11 @@ impl Shard {
     }
 }
 
-fn at(bytes: &[u8], place: u32) -> Option<(u32, &[u8])> {
-    let rest = bytes.get(usize::try_from(place).ok()?..)?;
+fn at(blocks: &[Arc<Vec<u8>>], place: u32) -> Option<(u32, &[u8])> {
+    /// The bits of a place that [`BLOCK_BITS`] counts.
+    const START: u32 = (1 << BLOCK_BITS) - 1;
+    let block = blocks.get(usize::try_from(place >> BLOCK_BITS).ok()?)?;
+    let rest = block.get(usize::try_from(place & START).ok()?..)?;
     let (hash, rest) = rest.split_first_chunk()?;
     let (length, rest) = rest.split_first_chunk()?;
     let record = rest.get(..usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
@@ -186,12 +193,18 @@ mod tests {
         found
     }
 
+    /// Mostly short; some that share a block with few others, and some longer than a block.
+    fn record() -> impl Strategy<Value = Vec<u8>> {
+        let bytes = |sizes| prop::collection::vec(any::<u8>(), sizes);
+        prop_oneof![8 => bytes(0..40), 2 => bytes(1000..3000), 1 => bytes(4000..9000)]
+    }
+
     proptest! {
         /// Few hashes and few shards, so that records meet.
         #[test]
         fn a_shelf_holds_what_was_put_and_not_what_was_taken(
             steps in prop::collection::vec(
-                (any::<bool>(), 0..6_u32, prop::collection::vec(any::<u8>(), 0..40)), 0..300),
+                (any::<bool>(), 0..6_u32, record()), 0..100),
         ) {
             let mut shelf = Shelf::default();
             let mut model: BTreeMap<u32, Vec<Vec<u8>>> = BTreeMap::new();
@@ -246,7 +259,7 @@ mod tests {
                 assert!(shelf.remove(1, |row| *row == (round - 10).to_le_bytes()).is_some());
             }
         }
-        let bytes: usize = shelf.shards.iter().map(|shard| shard.bytes.capacity()).sum();
-        assert!(bytes < 1000, "{bytes} bytes for ten rows");
+        let blocks: usize = shelf.shards.iter().map(|shard| shard.blocks.len()).sum();
+        assert_eq!(blocks, 1, "for ten rows");
     }
 }
