@@ -413,7 +413,7 @@ impl Play {
                     relation: b"mapping".to_vec(),
                     key: noted.key.to_string().into_bytes(),
                 };
-                let entries: Vec<Entry> = news.map(|noted| entry(noted)).collect();
+                let entries: Vec<Entry> = news.map(entry).collect();
                 let Ok((next, keys)) = position.take(&glance, &entries) else {
                     return Event::LookedReload;
                 };

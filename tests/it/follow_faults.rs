@@ -149,7 +149,6 @@ fn ask(nginx: &Nginx, certificate: &Issued, expected: u16, seen: &Seen) {
             Ok(answer) => {
                 seen.requests.fetch_add(1, Ordering::Relaxed);
                 if answer.status != expected {
-                    println!("{} instead of {expected}", answer.status);
                     seen.wrong.fetch_add(1, Ordering::Relaxed);
                 }
                 if answer.header("connection").is_some_and(|word| word == "close") {

@@ -183,6 +183,7 @@ fn asked(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
 }
 
+#[expect(clippy::print_stdout, reason = "a figure for docs/following.md")]
 fn play_all(which: Which) {
     run(which, async |database| {
         if let Some(seed) = asked("CERTGATE_HISTORIES_SEED") {
