@@ -266,7 +266,8 @@ impl Hands {
 
 /// Longest wait before a look. What may not be old is looked at often: the age that a database
 /// which goes away leaves behind is then nearly nothing, and its limit holds nearly whole.
-fn poll_interval(max_staleness: Option<Duration>) -> Duration {
+#[must_use]
+pub fn poll_interval(max_staleness: Option<Duration>) -> Duration {
     let often = max_staleness.map_or(POLL_INTERVAL, |limit| limit / LOOKS_PER_STALENESS);
     often.clamp(SHORTEST_POLL, POLL_INTERVAL)
 }

@@ -15,7 +15,7 @@ use crate::pki::SlashForm;
 use crate::proxy::{ChainsBy, Dialect, HeaderNames, Reader, Source};
 use crate::revocation::{Published, Sources};
 use crate::seen::Seen;
-use crate::sync::Replica;
+use crate::sync::{Replica, poll_interval};
 
 /// Builds the gate.
 ///
@@ -106,7 +106,9 @@ pub fn policy(config: &Config) -> Policy {
         kinds: Kinds::with_weak(&weak),
         issuers: config.identity.issuers.clone(),
         max_staleness: match config.directory.max_staleness {
-            MaxStaleness::Limited(limit) => Some(limit),
+            // The database can go away just before a look: what was allowed is counted from
+            // then, and the age from the last look.
+            MaxStaleness::Limited(limit) => Some(limit + poll_interval(Some(limit))),
             MaxStaleness::Unlimited => None,
         },
         trust: TrustPolicy {

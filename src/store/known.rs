@@ -8,7 +8,10 @@ use crate::directory::row::{MappingRow, Row};
 
 impl Store {
     /// Hands every mapping over, one after the other: there can be a million.
-    pub async fn each_mapping(&self, mut each: impl FnMut(MappingRow) + Send) -> Result<(), StoreError> {
+    pub async fn each_mapping(
+        &self,
+        mut each: impl FnMut(MappingRow) + Send,
+    ) -> Result<(), StoreError> {
         let mut mapping = |row: Row| {
             if let Row::Mapping(row) = row {
                 each(row);

@@ -330,9 +330,30 @@ mod tests {
                 "postgres://bob@/x?host=/run/postgresql&port=5433",
                 "postgres://bob@/x?host=/run/postgresql",
             ),
+            ("postgres://bob@a:5432,b:5433/x", "postgres://bob@a:5432,b:5433/x"),
+            ("postgres://bob@/x?host=a,b&port=5433", "postgres://bob@a:5433,b:5433/x"),
+            (
+                "postgres://bob:s3@[::1]:5432,[::2]:5433/x?target_session_attrs=any",
+                "postgres://bob@[::1]:5432,[::2]:5433/x",
+            ),
         ];
         for (text, shown) in rows {
             assert_eq!(DatabaseUrl::parse(text).unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn several_hosts_mean_the_primary_unless_they_say_otherwise() {
+        let rows = [
+            ("postgres://bob@a/x", Target::Any),
+            ("postgres://bob@a,b/x", Target::PreferPrimary),
+            ("postgres://bob@a,b/x?target_session_attrs=read-write", Target::Primary),
+            ("postgres://bob@a/x?target_session_attrs=prefer-standby", Target::PreferStandby),
+        ];
+        for (text, target) in rows {
+            let url = DatabaseUrl::parse(text).unwrap();
+            let Place::Postgres(servers) = url.place() else { panic!("{text}") };
+            assert_eq!(servers.target, target, "{text}");
         }
     }
 
@@ -348,6 +369,8 @@ mod tests {
             "sqlite://a.db?mode=memory",
             "mysql://localhost/x",
             "postgres://localhost/x?unknown=1",
+            "postgres://bob@a,b,c/x?port=5432,5433",
+            "postgres://bob@a,b/x?target_session_attrs=mine",
         ] {
             assert!(DatabaseUrl::parse(text).is_err(), "{text}");
         }

@@ -31,8 +31,8 @@ fn with_a_limit_of_5_s_answers_end_when_it_is_reached_and_come_back_with_the_dat
         thread::sleep(PAUSE);
     };
     println!("directory_stale {stale_after:?} after the kill");
-    // The age runs from the last look, at most a tenth of a second before the kill.
-    assert!(stale_after > Duration::from_millis(4_700), "{stale_after:?}");
+    // The age runs from the last look; the time of one look is allowed on top.
+    assert!(stale_after >= Duration::from_secs(5), "{stale_after:?}");
     assert!(stale_after < Duration::from_secs(6), "{stale_after:?}");
     let readyz = certgate.readyz();
     assert_eq!(readyz["ready"], false);

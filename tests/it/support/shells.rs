@@ -127,6 +127,11 @@ impl Database {
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
+    /// Runs SQL of any number of statements, whatever becomes of each.
+    pub(crate) fn whatever_fails(&self, sql: &str) {
+        self.shell(sql);
+    }
+
     /// Runs each statement (one line, without end of line) whatever became of those before it;
     /// answers the error of each, if it had one.
     pub(crate) fn errors(&self, statements: &[String]) -> Vec<Option<String>> {
