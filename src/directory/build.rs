@@ -86,8 +86,7 @@ impl Builder {
         let groups = records.filter(|(username, _)| *username == row.username);
         let groups: Vec<&[u8]> = groups.map(|(_, group)| group).collect();
         self.taken += groups.len();
-        self.directory.add_user(row, groups.into_iter());
-        if self.directory.users.get_bytes(&row.username).is_none() {
+        if !self.directory.add_user(row, groups.into_iter()) {
             self.nobodies.insert(row.username.as_slice().into());
         }
     }
@@ -212,7 +211,8 @@ impl Directory {
         Some(())
     }
 
-    fn add_user<'r>(&mut self, row: &UserRow, groups: impl Iterator<Item = &'r [u8]>) {
+    /// False where the row is nobody's.
+    fn add_user<'r>(&mut self, row: &UserRow, groups: impl Iterator<Item = &'r [u8]>) -> bool {
         let names = self.read_groups(&row.username, groups);
         let groups = Groups::new(names.clone(), self.settings.group_separator);
         let key = || Key::Name(row.username.as_slice().into());
@@ -220,13 +220,16 @@ impl Directory {
             Ok((user, fault)) => {
                 fault.into_iter().for_each(|error| self.report(Relation::AppUser, key(), error));
                 self.users.remove(&user.username);
-                if !self.users.insert(&user) {
+                let is_put = self.users.insert(&user);
+                if !is_put {
                     self.report(Relation::AppUser, key(), no_room());
                 }
+                is_put
             }
             Err(error) => {
                 self.report(Relation::AppUser, key(), error);
                 self.report_without_user(&row.username, &names);
+                false
             }
         }
     }

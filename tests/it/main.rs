@@ -29,6 +29,7 @@ mod documents;
 mod follow_failover;
 mod follow_faults;
 mod follow_histories;
+mod follow_latency;
 mod follow_pooler;
 mod follow_staleness;
 mod fuzz_regressions;
