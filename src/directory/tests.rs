@@ -279,3 +279,19 @@ fn a_version_that_readers_hold_does_not_change() {
     assert_eq!((after.mapping_count(), gone.mapping_count()), (1, 0));
     assert!(gone.is_same(&before));
 }
+
+#[test]
+fn a_mapping_that_changes_for_ever_is_always_as_it_was_left() {
+    let mut tables = Tables::default();
+    tables.take(Step::User("alice", Some(1)));
+    let mut directory = Directory::build(&tables.rows(), &settings());
+    for round in 0..3_000 {
+        let pattern =
+            PatternRow { san_email: Some(b"alice@example.com".to_vec()), ..PatternRow::default() };
+        let change = tables.take(Step::Mapping(1, Some(("alice", pattern, round % 2))));
+        directory = directory.apply(&[change]).unwrap();
+        let states: Vec<bool> =
+            directory.mappings.iter().map(|mapping| mapping.window.enabled).collect();
+        assert_eq!(states, [round % 2 == 1], "round {round}");
+    }
+}

@@ -1,7 +1,7 @@
 //! How long a revocation takes: from the statement in the stock shell to the first 401 of each of
 //! three certgates, while they answer as fast as they can be asked.
 //!
-//! `CERTGATE_LATENCY=1000` revokes as often as that (20 times without it), and
+//! Not run with the others; `docs/performance.md` has the command. `CERTGATE_LATENCY=1000` revokes as often as that (20 times without it), and
 //! `CERTGATE_LATENCY_ROWS=1000000` puts so many other mappings beside; both print what they found.
 
 use std::io::{Read as _, Write as _};
@@ -17,8 +17,10 @@ use crate::support::pki::{Issued, Issuer};
 
 /// Followers of one database.
 const FOLLOWERS: usize = 3;
+/// A line for each refusal is a gigabyte here, and the disk is PostgreSQL's too.
+const QUIET: &str = "log.filter = \"warn\"\n";
 /// Longest wait for one change.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(60);
 /// What half of all revocations, and 99 of 100, may take under load.
 const P50: Duration = Duration::from_millis(20);
 const P99: Duration = Duration::from_millis(250);
@@ -37,11 +39,13 @@ fn asked(variable: &str, otherwise: usize) -> usize {
 }
 
 #[test]
+#[ignore = "a measurement, for a quiet machine and a release build: see docs/performance.md"]
 fn a_revocation_on_postgres_is_there_at_once_for_every_follower() {
     measure(Kind::Postgres);
 }
 
 #[test]
+#[ignore = "a measurement, for a quiet machine and a release build: see docs/performance.md"]
 fn a_revocation_on_sqlite_is_there_at_once_for_every_follower() {
     measure(Kind::Sqlite);
 }
@@ -49,11 +53,11 @@ fn a_revocation_on_sqlite_is_there_at_once_for_every_follower() {
 fn measure(kind: Kind) {
     let database = Database::empty(kind);
     // The first one makes the tables.
-    let first = Certgate::start_on(&database);
+    let first = Certgate::start_on_with(&database, QUIET);
     fill(&database, kind, asked("CERTGATE_LATENCY_ROWS", 0));
     let folder = tempfile::tempdir().unwrap();
     let alice = Issuer::root(folder.path(), "Example CA").client("alice");
-    let more = (1..FOLLOWERS).map(|_| Certgate::start_on(&database));
+    let more = (1..FOLLOWERS).map(|_| Certgate::start_on_with(&database, QUIET));
     let certgates: Vec<Certgate> = std::iter::once(first).chain(more).collect();
     certgates[0].run(&["user", "add", "alice"]);
     certgates[0].run(&["mapping", "add", "alice", "--cert", alice.alone.to_str().unwrap()]);
