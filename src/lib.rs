@@ -7,6 +7,8 @@
 //! * [`reason`]: the codes of the contract.
 //! * [`revocation`]: whose chains are trusted, and what is revoked; read from files.
 //! * [`decide`]: the decision, a pure function; read it first.
+//! * [`exchange`]: files that come in and go out: JSON, CSV, certificates, LDIF; pure.
+//! * [`operator`]: acts of an operator that need judgement; values in, values out.
 //! * [`store`]: all the SQL, for PostgreSQL and SQLite.
 //! * [`sync`]: keeps the directory equal to the store.
 //! * [`seen`]: what was seen, on its way to the store in batches.
@@ -19,8 +21,10 @@ pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod directory;
+pub mod exchange;
 pub mod http;
 pub mod metrics;
+pub mod operator;
 pub mod pki;
 pub mod proxy;
 pub mod reason;

@@ -98,6 +98,16 @@ pub(in crate::pki) fn all(bytes: &[u8], label: &[u8]) -> Result<Option<Vec<Vec<u
     Ok(Some(found))
 }
 
+/// Every block of a file with its label, or `None` if the file is not PEM. One that is broken or
+/// does not end refuses the whole file.
+pub(super) fn labelled(bytes: &[u8]) -> Result<Option<Vec<(&[u8], &[u8])>>, PemError> {
+    if !is_pem(bytes) {
+        return Ok(None);
+    }
+    let blocks = Blocks { rest: bytes };
+    blocks.map(|block| block.map(|block| (block.label, block.body))).collect::<Result<_, _>>().map(Some)
+}
+
 /// A file that is one DER value as a whole is not PEM, whatever stands in it: a certificate may
 /// hold another one's PEM in a name, and must not pass for it.
 fn is_pem(bytes: &[u8]) -> bool {
@@ -108,7 +118,7 @@ fn is_certificate(block: &Result<Block<'_>, PemError>) -> bool {
     block.as_ref().is_ok_and(|block| block.label == CERTIFICATE)
 }
 
-fn other_label(label: &[u8]) -> PemError {
+pub(super) fn other_label(label: &[u8]) -> PemError {
     if label.ends_with(b"PRIVATE KEY") {
         return PemError::PrivateKey;
     }
@@ -126,7 +136,7 @@ fn decode(body: &[u8]) -> Result<Vec<u8>, CertificateError> {
 }
 
 /// Decodes what stands between the lines; white space of any kind may break it.
-fn decode_body(body: &[u8]) -> Result<Vec<u8>, PemError> {
+pub(super) fn decode_body(body: &[u8]) -> Result<Vec<u8>, PemError> {
     let digits: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     if digits.contains(&b':') {
         return Err(PemError::Headers);
