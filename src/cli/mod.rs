@@ -5,13 +5,16 @@
 mod block;
 mod certificate;
 pub mod config;
+mod copy;
 mod crl;
 pub mod demo;
 mod desk;
 mod explain;
+mod export;
 mod facts;
 mod group;
 pub mod healthcheck;
+mod import;
 mod mapping;
 mod outlook;
 mod output;
@@ -149,6 +152,12 @@ Examples:
   certgate crl list"
     )]
     Crl(crl::CrlCommand),
+    /// Users, mappings and blocks from files
+    Import(Box<import::Import>),
+    /// Users, mappings and blocks into a file
+    Export(export::Export),
+    /// Everything from one database into another one, which is empty
+    Copy(copy::Copy),
     /// Say who a certificate is, and why
     Explain(explain::Explain),
     /// Check or show the configuration
@@ -258,6 +267,9 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
         Command::Certificate(CertificateCommand::Show { file }) => {
             certificate::show(file, &mut Printer::new(out, cli.json))
         }
+        Command::Copy(args) => {
+            runtime()?.block_on(copy::run(args, &mut Printer::new(out, cli.json)))
+        }
         Command::Crl(command) => {
             crl::run(command, &load()?.config, &mut Printer::new(out, cli.json))
         }
@@ -293,6 +305,8 @@ async fn run_on_store(
             certificate::block(args, desk, printer).await
         }
         Command::Explain(args) => explain::run(args, desk, printer).await,
+        Command::Import(args) => import::run(args, desk, printer).await,
+        Command::Export(args) => export::run(args, desk, printer).await,
         _ => anyhow::bail!("this command needs no database"),
     };
     store.close().await;

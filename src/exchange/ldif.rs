@@ -43,7 +43,7 @@ pub fn read(file: &str, bytes: &[u8], name: Option<&str>) -> Feed {
     let names: Vec<&str> = name.as_deref().map_or(NAMES.to_vec(), |name| vec![name]);
     let (mut feed, whole) = (Feed::default(), Place::file(file));
     let (mut passed, mut count) = (0_u64, 0_usize);
-    for (line, values) in Entries { rest: bytes, line: 1 } {
+    for (line, values) in (Entries { rest: bytes, line: 1 }) {
         count += 1;
         if count > MAX_ITEMS {
             return Feed::unreadable(file, format!("has more than {MAX_ITEMS} entries"));

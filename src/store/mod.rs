@@ -12,6 +12,7 @@
 
 mod connect;
 mod constraint;
+mod copy;
 mod error;
 pub(crate) mod follow;
 mod known;
@@ -31,15 +32,16 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
+pub use self::copy::{Copied, CopyError};
 pub use self::error::StoreError;
 pub use self::follow::{Cursor, Look, Looked, Manner, Session};
 pub use self::operator::{
-    Block, BlockEdit, Edit, Mapping, MappingEdit, Member, NewBlock, NewMapping, NewUser,
+    Block, BlockEdit, Edit, GivenBlock, GivenMapping, Mapping, MappingEdit, Member, NewBlock, NewMapping, NewUser,
     PatternText, Rule, RuleEdit, RuleText, User, UserEdit,
 };
 pub use self::read::{Sink, Snapshot};
 pub use self::schema::{Migrated, SCHEMA_VERSION};
-pub use self::seen::{Denial, Reported, SeenCertificate};
+pub use self::seen::{Denial, HeldCertificate, Reported, SeenCertificate};
 pub use self::url::DatabaseUrl;
 pub use self::work::{By, Source, Work};
 

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::{Existing, Held};
+use super::Existing;
 use crate::directory::{Column, Directory, Kind, Pattern, Rows, Settings, Value, parse_pattern};
 use crate::directory::row::BlockRow;
 use crate::pki::{Fingerprint, Identity, SerialNumber, UnixTime};
-use crate::store::{Block, Mapping, User};
+use crate::store::{Block, HeldCertificate, Mapping, User};
 
 /// Everything that is there, indexed.
 pub(super) struct Known<'e> {
@@ -14,7 +14,7 @@ pub(super) struct Known<'e> {
     rows: Vec<Row<'e>>,
     by_value: HashMap<(Column, Box<[u8]>), Vec<usize>>,
     blocks: Blocks,
-    certificates: &'e [Held],
+    certificates: &'e [HeldCertificate],
     by_sha256: HashMap<Fingerprint, usize>,
     by_spki: HashMap<Fingerprint, Vec<usize>>,
     by_serial: HashMap<SerialNumber, Vec<usize>>,
@@ -163,7 +163,7 @@ impl<'e> Known<'e> {
     }
 
     /// The certificates of the table that a pattern means.
-    pub(super) fn certificates_of(&self, pattern: &Pattern) -> Vec<&'e Held> {
+    pub(super) fn certificates_of(&self, pattern: &Pattern) -> Vec<&'e HeldCertificate> {
         let mut places: Vec<usize> = Vec::new();
         match (
             pattern.value(Column::Sha256),
@@ -184,12 +184,12 @@ impl<'e> Known<'e> {
     }
 
     /// The certificates of the table with this key.
-    pub(super) fn certificates_of_key(&self, spki: &Fingerprint) -> impl Iterator<Item = &'e Held> {
+    pub(super) fn certificates_of_key(&self, spki: &Fingerprint) -> impl Iterator<Item = &'e HeldCertificate> {
         let places = self.by_spki.get(spki).into_iter().flatten();
         places.filter_map(|place| self.certificates.get(*place))
     }
 
-    pub(super) fn certificate(&self, sha256: &Fingerprint) -> Option<&'e Held> {
+    pub(super) fn certificate(&self, sha256: &Fingerprint) -> Option<&'e HeldCertificate> {
         self.by_sha256.get(sha256).and_then(|place| self.certificates.get(*place))
     }
 

@@ -5,8 +5,9 @@
 //! is disabled, ended or revoked, or that is another user's, the claim is refused and named.
 //!
 //! Layout: [`Terms`], what the operator says; `known`, what is there; `naming`, whose an unnamed
-//! certificate is; [`plan`], the weighing; `prune`, what a feed no longer has.
+//! certificate is; [`plan`], the weighing; `prune`, what a feed no longer has; [`apply`], the doing.
 
+mod doing;
 mod known;
 mod naming;
 mod plan;
@@ -19,8 +20,12 @@ use std::sync::Arc;
 use crate::directory::{Kind, Kinds};
 use crate::exchange::Refused;
 use crate::pki::{Certificate, UnixTime};
-use crate::store::{Block, Mapping, Member, NewBlock, NewMapping, NewUser, PatternText, User};
+use crate::store::{
+    Block, GivenBlock, GivenMapping, HeldCertificate, Mapping, Member, NewUser, PatternText,
+    User,
+};
 
+pub use self::doing::{Step, apply, look};
 pub use self::naming::{UserFrom, name_key};
 pub use self::plan::plan;
 pub use self::prune::Limit;
@@ -82,16 +87,7 @@ pub struct Existing {
     /// Every block.
     pub blocks: Vec<Block>,
     /// The certificates that have to do with the feed.
-    pub certificates: Vec<Held>,
-}
-
-/// A certificate of the table.
-#[derive(Clone, Debug)]
-pub struct Held {
-    /// The certificate.
-    pub certificate: Arc<Certificate>,
-    /// An operator gave it; otherwise it was only seen.
-    pub is_given: bool,
+    pub certificates: Vec<HeldCertificate>,
 }
 
 /// What an import does, and what it does not.
@@ -102,9 +98,9 @@ pub struct Plan {
     /// Memberships to add, of users that are there.
     pub members: Vec<Member>,
     /// Mappings to add.
-    pub mappings: Vec<Addition>,
+    pub mappings: Vec<GivenMapping>,
     /// Blocks to add.
-    pub blocks: Vec<BlockAddition>,
+    pub blocks: Vec<GivenBlock>,
     /// Certificates to keep.
     pub certificates: Vec<Arc<Certificate>>,
     /// Mappings whose window ends then.
@@ -134,28 +130,6 @@ pub struct Already {
     pub mappings: usize,
     /// Blocks.
     pub blocks: usize,
-}
-
-/// A mapping to add, perhaps one that lets nobody in.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Addition {
-    /// The mapping.
-    pub new: NewMapping,
-    /// It is switched off.
-    pub disabled: bool,
-    /// It is revoked.
-    pub revoked_at: Option<String>,
-    /// Why.
-    pub revoked_reason: Option<String>,
-}
-
-/// A block to add, perhaps one that is switched off.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct BlockAddition {
-    /// The block.
-    pub new: NewBlock,
-    /// It is switched off.
-    pub disabled: bool,
 }
 
 impl Plan {

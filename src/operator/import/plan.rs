@@ -6,11 +6,14 @@ use std::sync::Arc;
 use super::known::{Known, Row, State};
 use super::naming::{self, ByNames};
 use super::prune;
-use super::{Addition, BlockAddition, Existing, Held, Plan, Terms, Users, pattern_of};
+use super::{Existing, Plan, Terms, Users, pattern_of};
 use crate::directory::{MAX_USER_AND_GROUPS_BYTES, Name, Pattern, parse_pattern};
 use crate::exchange::{Ban, Claim, Feed, Meant, Person, Place, Placed, Refused};
 use crate::pki::{Certificate, Identity, UnixTime};
-use crate::store::{Member, NewBlock, NewMapping, NewUser, PatternText, User};
+use crate::store::{
+    GivenBlock, GivenMapping, HeldCertificate, Member, NewBlock, NewMapping, NewUser, PatternText,
+    User,
+};
 
 /// Weighs a feed. Nothing is done yet, and nothing here can do it.
 #[must_use]
@@ -52,7 +55,7 @@ pub fn plan(feed: &Feed, existing: &Existing, terms: &Terms) -> Plan {
     desk.finish()
 }
 
-fn by_names(held: &[Held]) -> ByNames<'_> {
+fn by_names(held: &[HeldCertificate]) -> ByNames<'_> {
     let mut by_names = ByNames::new();
     for held in held {
         if let Some(key) = naming::name_key(&held.certificate) {
@@ -278,7 +281,7 @@ impl<'e> Desk<'e> {
         self.meet(&username)?;
         self.give(certificate);
         self.retire(&named.predecessors);
-        self.plan.mappings.push(Addition {
+        self.plan.mappings.push(GivenMapping {
             new: NewMapping {
                 username,
                 pattern: text,
@@ -520,7 +523,7 @@ impl<'e> Desk<'e> {
             None => {}
         }
         self.banned.push(pattern);
-        self.plan.blocks.push(BlockAddition {
+        self.plan.blocks.push(GivenBlock {
             new: NewBlock {
                 pattern: ban.pattern.clone(),
                 valid_from: ban.valid_from.clone(),
