@@ -126,7 +126,7 @@ fn names_in_the_schema(database: &Database) -> BTreeSet<String> {
                  union select indexrelid::regclass::text from pg_index join pg_class on
                  pg_class.oid = indrelid where relnamespace = 'public'::regnamespace and indisunique
                  union select substring(prosrc from '(?:constraint = '')(\\w+)') from pg_proc
-                 where pronamespace = 'public'::regnamespace and prosrc like '%constraint = ''%'",
+                 where pronamespace = 'public'::regnamespace and prosrc like '%constraint = %'",
             )
             .lines()
             .map(str::to_owned)
