@@ -12,14 +12,14 @@ use crate::store::{Copied, DatabaseUrl, Open, Store};
 /// `certgate copy`
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-Everything: users, groups, mappings, blocks, rules, certificates, denials and the audit, with their ids
-and times, in one transaction; at the end both sides are compared row by row. The target must be empty:
-PostgreSQL with its schema (`certgate migrate`) and the role that owns it, or a SQLite file, which may
-be new. A copy that fails leaves nothing behind. What is written to the source meanwhile is not in it:
-stop writers, copy, set database.url, start.
+Everything: users, groups, mappings, blocks, rules, certificates, denials and the audit, with their
+ids and times, in one transaction; at the end both sides are compared row by row. The target must be
+empty: PostgreSQL with its schema (`certgate migrate`) and the role that owns it, or a SQLite file,
+which may be new. A copy that fails leaves nothing behind. What is written to the source meanwhile is
+not in it: stop writers, copy, change database.url, start.
 
 Examples:
-  certgate copy --from sqlite:///var/lib/certgate/certgate.db --to postgres://certgate@db.example.com/certgate
+  certgate copy --from sqlite://./certgate.db --to postgres://certgate@db.example.com/certgate
   certgate copy --from postgres://certgate@db.example.com/certgate --to sqlite://./certgate.db")]
 pub(super) struct Copy {
     /// The database to read

@@ -26,12 +26,13 @@ use crate::store::Work;
 /// `certgate export`
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-JSON is the exact form, and `certgate import` reads it back; so it does CSV, in which a cell that a
-spreadsheet would take for a formula has a ' before it. Certificates, rules, denials and the audit are
-not in it: `certgate copy` takes everything.
+JSON is the exact form, and `certgate import` reads it back; CSV too, in which a cell that a
+spreadsheet would take for a formula has a ' before it. Certificates, rules, denials and the audit
+are not in it: `certgate copy` takes everything.
 
-nginx-map is for the day on which certgate cannot be brought back: a file by which nginx alone lets in
-those who would come in now by a strong mapping. How to use it, and what it does not do, stands in it.
+nginx-map is for the day on which certgate cannot be brought back: a file by which nginx alone lets
+in those who would come in now by a strong mapping. How to use it, and what it does not do, stands in
+it.
 
 Examples:
   certgate export > people.json

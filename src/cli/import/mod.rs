@@ -24,9 +24,9 @@ use crate::operator::import::{
 /// `certgate import`
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-Everything or nothing: one row that is refused stops the whole import, unless --skip-refused. A second
-run changes nothing. What is there is never changed, and what somebody disabled, ended, revoked or
-blocked never comes back by an import: such a row is refused and named.
+Everything or nothing: one row that is refused stops the whole import, unless --skip-refused. A
+second run changes nothing. What is there is never changed, and what somebody disabled, ended,
+revoked or blocked never comes back by an import: such a row is refused and named.
 
 Examples:
   certgate import people.csv --dry-run

@@ -200,18 +200,14 @@ impl<'e> Known<'e> {
 
     /// The block in force that may mean a certificate that this pattern means.
     pub(super) fn block_overlapping(&self, pattern: &Pattern, now: UnixTime) -> Option<i64> {
-        let keys = selective(pattern).map(|(column, value)| (column, value.bytes().into()));
-        let keys: Vec<(Column, Box<[u8]>)> = keys.collect();
-        let near = keys.iter().filter_map(|key| self.blocks.by_value.get(key)).flatten();
-        let near = near.chain(&self.blocks.of_authorities);
-        let rows = near.filter_map(|place| self.blocks.rows.get(*place));
-        let mut hits = rows.filter(|row| row.is_in_force(now) && row.means(pattern));
+        let mut hits =
+            self.blocks.near(pattern).filter(|row| row.is_in_force(now) && row.means(pattern));
         hits.next().map(|row| row.id)
     }
 
     /// Whether a block of exactly this pattern is in force, and if one is there but is not, its id.
     pub(super) fn same_block(&self, pattern: &Pattern, now: UnixTime) -> Option<(i64, bool)> {
-        let mut same = self.blocks.rows.iter().filter(|row| is_same(&row.pattern, pattern));
+        let mut same = self.blocks.near(pattern).filter(|row| is_same(&row.pattern, pattern));
         let first = same.next()?;
         let is_any = first.is_in_force(now) || same.any(|row| row.is_in_force(now));
         Some((first.id, is_any))
@@ -251,6 +247,15 @@ impl BlockOf {
 }
 
 impl Blocks {
+    /// Those that have a value in common with a pattern, and those of whole CAs.
+    fn near(&self, pattern: &Pattern) -> impl Iterator<Item = &BlockOf> {
+        let keys = selective(pattern).map(|(column, value)| (column, value.bytes().into()));
+        let keys: Vec<(Column, Box<[u8]>)> = keys.collect();
+        let places = keys.iter().filter_map(|key| self.by_value.get(key)).flatten();
+        let places: Vec<usize> = places.chain(&self.of_authorities).copied().collect();
+        places.into_iter().filter_map(|place| self.rows.get(place))
+    }
+
     fn new(blocks: &[Block]) -> Self {
         let bytes = |text: &Option<String>| text.clone().map(String::into_bytes);
         let rows = Rows {

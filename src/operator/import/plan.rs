@@ -31,7 +31,7 @@ pub fn plan(feed: &Feed, existing: &Existing, terms: &Terms) -> Plan {
         new_users: HashMap::new(),
         joined: HashSet::new(),
         claimed: HashMap::new(),
-        banned: Vec::new(),
+        banned: HashSet::new(),
         named: BTreeSet::new(),
         kept: HashSet::new(),
         given: HashSet::new(),
@@ -78,7 +78,7 @@ struct Desk<'e> {
     /// What the feed has claimed so far, by canonical columns: whose, where, and in which state.
     claimed: HashMap<Vec<u8>, Vec<(String, Place, State)>>,
     /// Blocks of the feed.
-    banned: Vec<Pattern>,
+    banned: HashSet<Vec<u8>>,
     /// Every user that the feed names.
     named: BTreeSet<String>,
     /// Mappings that the feed still has.
@@ -375,11 +375,12 @@ impl<'e> Desk<'e> {
                 first.mapping.id,
                 first.state.word()
             )),
-            (None, _) => Ok(true),
-            (Some(row), wanted) => Err(format!(
+            // A twin that is in force does not matter, if this one is there as well.
+            (_, _) if same.iter().any(|row| row.state != State::Live) => Ok(true),
+            (row, wanted) => Err(format!(
                 "it is {} in the file, and mapping {} is in force; an import changes none",
                 wanted.word(),
-                row.mapping.id
+                row.unwrap_or(first).mapping.id
             )),
         }
     }
@@ -503,7 +504,7 @@ impl<'e> Desk<'e> {
 
     fn ban(&mut self, ban: &Ban) -> Result<(), String> {
         let pattern = parse_pattern(&ban.pattern.row()).map_err(|error| error.to_string())?;
-        if self.banned.contains(&pattern) {
+        if self.banned.contains(&canonical(&pattern)) {
             self.plan.already.blocks += 1;
             return Ok(());
         }
@@ -522,7 +523,7 @@ impl<'e> Desk<'e> {
             }
             None => {}
         }
-        self.banned.push(pattern);
+        self.banned.insert(canonical(&pattern));
         self.plan.blocks.push(GivenBlock {
             new: NewBlock {
                 pattern: ban.pattern.clone(),

@@ -25,8 +25,8 @@ pub fn split_certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, BundleError> {
     let mut found = Vec::new();
     for (label, body) in &blocks {
         match *label {
-            CERTIFICATE | X509_CERTIFICATE => found.push(pem::decode_body(body)?),
-            PKCS7 | CMS => found.extend(certs_only(&pem::decode_body(body)?)?),
+            CERTIFICATE | X509_CERTIFICATE => found.push(pem::decode_body(body, &mut || {})?),
+            PKCS7 | CMS => found.extend(certs_only(&pem::decode_body(body, &mut || {})?)?),
             _ => {}
         }
         if found.len() > MAX_CERTIFICATES {

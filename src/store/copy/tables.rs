@@ -166,7 +166,25 @@ pub(super) const TABLES: &[Table] = &[
             ("peer", Text),
         ],
     },
+    Table {
+        name: "audit",
+        columns: &[
+            ("id", Id),
+            ("at", Moment),
+            ("transaction_id", Text),
+            ("db_user", Text),
+            ("actor", Text),
+            ("source", Text),
+            ("request_id", Text),
+            ("action", Text),
+            ("relation", Text),
+            ("key", Text),
+            ("followed", Flag),
+            ("before", Json),
+            ("after", Json),
+        ],
+    },
 ];
 
 /// Tables whose ids the database counts.
-pub(super) const COUNTED: [&str; 3] = ["mapping", "block", "denial"];
+pub(super) const COUNTED: [&str; 4] = ["mapping", "block", "denial", "audit"];
