@@ -63,10 +63,8 @@ pub(super) async fn run(args: &Copy, printer: &mut Printer<'_>) -> anyhow::Resul
         }
     };
     let parts = copied.iter().map(|one| format!("{} {}", one.rows, one.table));
-    let sentence = format!(
-        "{from} -> {to}: {}; both sides are equal",
-        parts.collect::<Vec<_>>().join(", ")
-    );
+    let sentence =
+        format!("{from} -> {to}: {}; both sides are equal", parts.collect::<Vec<_>>().join(", "));
     let mut done = Fields::default().with("from", from.to_string()).with("to", to.to_string());
     for one in &copied {
         done = done.with(one.table, one.rows);

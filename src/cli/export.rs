@@ -113,11 +113,8 @@ async fn glass(desk: &Desk<'_>, work: &mut Work) -> anyhow::Result<String> {
         mappings.insert(mapping.id);
         let_in.push((held.certificate, user.username.to_string(), user.groups.as_str().to_owned()));
     }
-    let passes = let_in.iter().map(|(certificate, username, groups)| Pass {
-        certificate,
-        username,
-        groups,
-    });
+    let passes =
+        let_in.iter().map(|(certificate, username, groups)| Pass { certificate, username, groups });
     let passes: Vec<Pass<'_>> = passes.collect();
     let left_out = switched_on.saturating_sub(mappings.len());
     Ok(nginx_map::write(&passes, &now.to_string(), left_out))

@@ -45,9 +45,9 @@ pub(super) fn one_certificate(text: &str) -> Result<Arc<Certificate>, String> {
     let read = if text.starts_with("-----") {
         Certificate::from_pem(text.as_bytes())
     } else {
-        let der = STANDARD.decode(text).map_err(|_| {
-            "certificate: neither PEM nor the base64 of DER".to_owned()
-        })?;
+        let der = STANDARD
+            .decode(text)
+            .map_err(|_| "certificate: neither PEM nor the base64 of DER".to_owned())?;
         Certificate::from_der(&der)
     };
     let certificate = read.map_err(|error| format!("certificate: {error}"))?;

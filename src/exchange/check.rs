@@ -131,9 +131,8 @@ fn time(name: &str, text: Option<String>) -> Result<Option<String>, String> {
 fn window(from: &mut Option<String>, until: &mut Option<String>) -> Result<(), String> {
     *from = time("valid_from", from.take())?;
     *until = time("valid_until", until.take())?;
-    let instant = |text: &Option<String>| {
-        text.as_deref().and_then(|text| UnixTime::parse_rfc3339(text).ok())
-    };
+    let instant =
+        |text: &Option<String>| text.as_deref().and_then(|text| UnixTime::parse_rfc3339(text).ok());
     match (instant(from), instant(until)) {
         (Some(from), Some(until)) if from >= until => {
             Err("valid_until is not after valid_from".to_owned())

@@ -19,7 +19,9 @@ pub fn read(file: &str, bytes: &[u8]) -> Feed {
     }
     let document: Document = match serde_json::from_slice(bytes) {
         Ok(document) => document,
-        Err(error) => return Feed::unreadable(file, format!("is not the JSON of an import: {error}")),
+        Err(error) => {
+            return Feed::unreadable(file, format!("is not the JSON of an import: {error}"));
+        }
     };
     let Document { users, mappings, blocks } = document;
     if users.len() + mappings.len() + blocks.len() > MAX_ITEMS {

@@ -96,7 +96,8 @@ impl Entry {
         let whose = || Whose::Named(username.clone());
         let (mut claims, mut remarks) = (Vec::new(), Vec::new());
         for der in certificates {
-            let found = Certificate::from_der(der).map_err(|why| format!("userCertificate: {why}"))?;
+            let found =
+                Certificate::from_der(der).map_err(|why| format!("userCertificate: {why}"))?;
             if found.is_ca {
                 return Err("userCertificate: this is the certificate of a CA".to_owned());
             }
@@ -111,7 +112,8 @@ impl Entry {
                     claims.push(check::claim(claim)?);
                 }
                 Identity::Other => remarks.push(
-                    "passed over a value of altSecurityIdentities that is no certificate".to_owned(),
+                    "passed over a value of altSecurityIdentities that is no certificate"
+                        .to_owned(),
                 ),
             }
         }

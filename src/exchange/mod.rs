@@ -19,6 +19,8 @@ pub mod nginx_map;
 pub mod openssl;
 mod security_identity;
 pub mod sheet;
+#[cfg(test)]
+mod tests;
 
 pub use check::{MAX_FILE_BYTES, MAX_ITEMS};
 pub use feed::{Ban, Claim, Feed, Meant, Person, Place, Placed, Refused, Whose};

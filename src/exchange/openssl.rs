@@ -131,9 +131,8 @@ fn claim(
     serial: &str,
     certificate: &mut impl FnMut(&str) -> Option<Vec<u8>>,
 ) -> Result<Taken, String> {
-    let bytes = certificate(serial).ok_or_else(|| {
-        format!("there is no {serial}.pem in {}", CERTIFICATE_FOLDERS.join(", "))
-    })?;
+    let bytes = certificate(serial)
+        .ok_or_else(|| format!("there is no {serial}.pem in {}", CERTIFICATE_FOLDERS.join(", ")))?;
     let found = Certificate::from_file_bytes(&bytes)
         .map_err(|error| format!("the certificate {serial}: {error}"))?;
     let same = SerialNumber::parse(serial).is_ok_and(|serial| serial == found.serial);

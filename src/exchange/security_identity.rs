@@ -28,7 +28,9 @@ pub(super) fn read(value: &str) -> Result<Identity, String> {
             "S" => set(&mut pattern.subject, name(text)?),
             "SR" => set(&mut pattern.serial, serial(text)?),
             "RFC822" => set(&mut pattern.san_email, text.to_owned()),
-            "SKI" => return Err(unknown(tag, "a subject key identifier is whatever its CA writes")),
+            "SKI" => {
+                return Err(unknown(tag, "a subject key identifier is whatever its CA writes"));
+            }
             _ => return Err(unknown(tag, "SHA-1 can be forged")),
         };
         column.map_err(|()| format!("<{tag}> is there twice"))?;

@@ -117,7 +117,10 @@ fn check_head(head: &StringRecord) -> Result<(), String> {
     let mut seen = Vec::new();
     for name in head {
         if name != CERTIFICATE && !COLUMNS.contains(&name) {
-            return Err(format!("there is no column {name:?}; the columns are {}", COLUMNS.join(", ")));
+            return Err(format!(
+                "there is no column {name:?}; the columns are {}",
+                COLUMNS.join(", ")
+            ));
         }
         if seen.contains(&name) {
             return Err(format!("the column {name} is there twice"));

@@ -36,8 +36,8 @@ pub use self::copy::{Copied, CopyError};
 pub use self::error::StoreError;
 pub use self::follow::{Cursor, Look, Looked, Manner, Session};
 pub use self::operator::{
-    Block, BlockEdit, Edit, GivenBlock, GivenMapping, Mapping, MappingEdit, Member, NewBlock, NewMapping, NewUser,
-    PatternText, Rule, RuleEdit, RuleText, User, UserEdit,
+    Block, BlockEdit, Edit, GivenBlock, GivenMapping, Mapping, MappingEdit, Member, NewBlock,
+    NewMapping, NewUser, PatternText, Rule, RuleEdit, RuleText, User, UserEdit,
 };
 pub use self::read::{Sink, Snapshot};
 pub use self::schema::{Migrated, SCHEMA_VERSION};

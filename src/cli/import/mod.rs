@@ -17,9 +17,7 @@ use super::output::Printer;
 use super::pattern::By;
 use super::{NO, values};
 use crate::directory::{Kind, Kinds};
-use crate::operator::import::{
-    Admin, Limit, Terms, UserFrom, Users, apply, look, marker, plan,
-};
+use crate::operator::import::{Admin, Limit, Terms, UserFrom, Users, apply, look, marker, plan};
 
 /// `certgate import`
 #[derive(Args, Clone, Debug)]

@@ -102,7 +102,8 @@ fn sentence(plan: &Plan, dry_run: bool, is_done: bool) -> String {
         .collect();
     let what = if parts.is_empty() { "nothing new".to_owned() } else { parts.join(", ") };
     let begin = if dry_run { "Would import" } else { "Imported" };
-    let left = if refused > 0 { format!("; {refused} refused and left out") } else { String::new() };
+    let left =
+        if refused > 0 { format!("; {refused} refused and left out") } else { String::new() };
     format!("{begin}: {what}; {there} there already{left}.")
 }
 

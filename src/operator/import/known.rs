@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::Existing;
-use crate::directory::{Column, Directory, Kind, Pattern, Rows, Settings, Value, parse_pattern};
 use crate::directory::row::BlockRow;
+use crate::directory::{Column, Directory, Kind, Pattern, Rows, Settings, Value, parse_pattern};
 use crate::pki::{Fingerprint, Identity, SerialNumber, UnixTime};
 use crate::store::{Block, HeldCertificate, Mapping, User};
 
@@ -184,7 +184,10 @@ impl<'e> Known<'e> {
     }
 
     /// The certificates of the table with this key.
-    pub(super) fn certificates_of_key(&self, spki: &Fingerprint) -> impl Iterator<Item = &'e HeldCertificate> {
+    pub(super) fn certificates_of_key(
+        &self,
+        spki: &Fingerprint,
+    ) -> impl Iterator<Item = &'e HeldCertificate> {
         let places = self.by_spki.get(spki).into_iter().flatten();
         places.filter_map(|place| self.certificates.get(*place))
     }
@@ -240,7 +243,9 @@ impl BlockOf {
 
     fn means(&self, pattern: &Pattern) -> bool {
         let is_of_authority = selective(&self.pattern).next().is_none();
-        if is_of_authority { agree_in_common(&self.pattern, pattern) > 0 } else {
+        if is_of_authority {
+            agree_in_common(&self.pattern, pattern) > 0
+        } else {
             overlap(&self.pattern, pattern)
         }
     }
@@ -307,8 +312,7 @@ impl Blocks {
 
 /// The columns that tell certificates of one CA apart.
 fn selective(pattern: &Pattern) -> impl Iterator<Item = (Column, &Value)> {
-    let is_of_authority =
-        |column: Column| matches!(column, Column::Issuer | Column::IssuerKeyId);
+    let is_of_authority = |column: Column| matches!(column, Column::Issuer | Column::IssuerKeyId);
     pattern.columns().filter(move |(column, _)| !is_of_authority(*column))
 }
 

@@ -21,8 +21,7 @@ use crate::directory::{Kind, Kinds};
 use crate::exchange::Refused;
 use crate::pki::{Certificate, UnixTime};
 use crate::store::{
-    Block, GivenBlock, GivenMapping, HeldCertificate, Mapping, Member, NewUser, PatternText,
-    User,
+    Block, GivenBlock, GivenMapping, HeldCertificate, Mapping, Member, NewUser, PatternText, User,
 };
 
 pub use self::doing::{Step, apply, look};
@@ -170,7 +169,9 @@ pub fn pattern_of(certificate: &Certificate, kind: Kind) -> Result<PatternText, 
     let none = PatternText::default();
     Ok(match kind {
         Kind::Sha256 => PatternText { sha256: Some(certificate.sha256.to_string()), ..none },
-        Kind::Spki => PatternText { spki_sha256: Some(certificate.spki_sha256.to_string()), ..none },
+        Kind::Spki => {
+            PatternText { spki_sha256: Some(certificate.spki_sha256.to_string()), ..none }
+        }
         Kind::IssuerSerial => PatternText { issuer: issuer(), serial: serial()?, ..none },
         Kind::IssuerSubject => PatternText { issuer: issuer(), subject: subject()?, ..none },
         Kind::Subject => PatternText { subject: subject()?, ..none },

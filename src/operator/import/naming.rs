@@ -1,7 +1,7 @@
 //! Whose a certificate is that a file does not name.
 
-use super::known::{Known, State};
 use super::Terms;
+use super::known::{Known, State};
 use crate::exchange::Whose;
 use crate::pki::{Certificate, Identity};
 
@@ -83,7 +83,8 @@ pub(super) fn username(
     match terms.user_from {
         None => Err("whose it is has to be said: --user-from".to_owned()),
         Some(UserFrom::Filename) if stem.is_empty() => {
-            Err("its file's name is a serial and names nobody; choose another --user-from".to_owned())
+            Err("its file's name is a serial and names nobody; choose another --user-from"
+                .to_owned())
         }
         Some(UserFrom::Filename) => Ok(stem.clone().into()),
         Some(UserFrom::CommonName) => {

@@ -133,9 +133,8 @@ impl<'e> Desk<'e> {
         if !user.enabled && !person.disabled {
             self.staying_disabled.insert(user.username.clone());
         }
-        let differs = |here: &Option<String>, there: &Option<String>| {
-            there.is_some() && here != there
-        };
+        let differs =
+            |here: &Option<String>, there: &Option<String>| there.is_some() && here != there;
         if differs(&user.display_name, &person.display_name)
             || differs(&user.email, &person.email)
             || differs(&user.valid_from, &person.valid_from)
@@ -230,10 +229,10 @@ impl<'e> Desk<'e> {
             }
             match place.and_then(|place| self.plan.users.get_mut(place)) {
                 Some(user) => user.groups.push(group),
-                None => self.plan.members.push(Member {
-                    username: username.to_owned(),
-                    group_name: group,
-                }),
+                None => self
+                    .plan
+                    .members
+                    .push(Member { username: username.to_owned(), group_name: group }),
             }
         }
         Ok(())
@@ -481,7 +480,8 @@ impl<'e> Desk<'e> {
 
     fn give(&mut self, certificate: Option<&Arc<Certificate>>) {
         let Some(certificate) = certificate else { return };
-        let is_given = self.known.certificate(&certificate.sha256).is_some_and(|held| held.is_given);
+        let is_given =
+            self.known.certificate(&certificate.sha256).is_some_and(|held| held.is_given);
         if !is_given && self.given.insert(*certificate.sha256.as_bytes()) {
             self.plan.certificates.push(Arc::clone(certificate));
         }

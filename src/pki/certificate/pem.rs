@@ -112,7 +112,10 @@ pub(super) fn labelled(bytes: &[u8]) -> Result<Option<Vec<(&[u8], &[u8])>>, PemE
         return Ok(None);
     }
     let blocks = Blocks { rest: bytes };
-    blocks.map(|block| block.map(|block| (block.label, block.body))).collect::<Result<_, _>>().map(Some)
+    blocks
+        .map(|block| block.map(|block| (block.label, block.body)))
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 /// A file that is one DER value as a whole is not PEM, whatever stands in it: a certificate may

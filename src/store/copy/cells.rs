@@ -113,7 +113,9 @@ impl Cell {
         };
         match self {
             Self::Bytes(bytes) => push(bytes.as_deref()),
-            Self::Flag(flag) => push(flag.map(|flag| [u8::from(flag)]).as_ref().map(|one| &one[..])),
+            Self::Flag(flag) => {
+                push(flag.map(|flag| [u8::from(flag)]).as_ref().map(|one| &one[..]))
+            }
             Self::Id(id) => push(id.map(i64::to_be_bytes).as_ref().map(|one| &one[..])),
             Self::Json(text) | Self::Text(text) => push(text.as_deref().map(str::as_bytes)),
             Self::Moment(at) => {

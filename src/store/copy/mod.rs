@@ -274,10 +274,11 @@ impl Work {
     async fn next_id(&mut self, table: &'static str) -> Result<i64, StoreError> {
         self.run(async |side| match side {
             Side::Postgres(side) => {
-                let sequence: String = sqlx::query_scalar("select pg_get_serial_sequence($1, 'id')")
-                    .bind(table)
-                    .fetch_one(&mut **side)
-                    .await?;
+                let sequence: String =
+                    sqlx::query_scalar("select pg_get_serial_sequence($1, 'id')")
+                        .bind(table)
+                        .fetch_one(&mut **side)
+                        .await?;
                 let sql = format!("select last_value, is_called from {sequence}");
                 let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut **side).await?;
                 let (last, is_called): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);

@@ -20,8 +20,8 @@ use crate::pki::UnixTime;
 
 pub use self::block::{Block, BlockEdit, NewBlock};
 pub use self::group::Member;
-pub use self::import::{GivenBlock, GivenMapping};
 pub(super) use self::import::insert_rows;
+pub use self::import::{GivenBlock, GivenMapping};
 pub use self::mapping::{Mapping, MappingEdit, NewMapping};
 pub use self::rule::{Rule, RuleEdit, RuleText};
 pub use self::user::{NewUser, User, UserEdit};
