@@ -37,7 +37,7 @@ it.
 Examples:
   certgate export > people.json
   certgate export --format csv > people.csv
-  certgate export --format nginx-map > /etc/nginx/certgate-glass.conf")]
+  certgate export --format nginx-map > /etc/nginx/conf.d/00-glass.conf")]
 pub(super) struct Export {
     /// The form
     #[arg(long, value_enum, default_value = "json")]
@@ -64,7 +64,9 @@ pub(super) async fn run(
     let text = match args.format {
         Format::NginxMap => glass(desk, &mut work).await?,
         format => {
-            let (users, mappings) = (work.user_list().await?, work.mapping_list(None).await?);
+            let (mut users, mappings) = (work.user_list().await?, work.mapping_list(None).await?);
+            // The databases sort names each in its own way.
+            users.sort_by(|one, other| one.username.cmp(&other.username));
             let blocks = work.block_list().await?;
             match format {
                 Format::Csv => sheet::write(&users, &mappings, &blocks),

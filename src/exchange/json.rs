@@ -17,6 +17,10 @@ pub fn read(file: &str, bytes: &[u8]) -> Feed {
     if bytes.len() > MAX_FILE_BYTES {
         return Feed::unreadable(file, format!("is longer than {MAX_FILE_BYTES} bytes"));
     }
+    // The library would take a list for the members in their order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Feed::unreadable(file, "is not the JSON of an import: it begins with no brace");
+    }
     let document: Document = match serde_json::from_slice(bytes) {
         Ok(document) => document,
         Err(error) => {

@@ -95,8 +95,9 @@ fn quoted(text: &str) -> String {
 const HEAD: &str = "\
 # BREAK GLASS: nginx alone lets in those whom certgate let in when this was written.
 #
-# For the day on which certgate cannot be brought back. Put this file into `http` by an include, and
-# in each location take out `auth_request` and everything of it, and write instead:
+# For the day on which certgate cannot be brought back. Put this file into `http` before every other
+# `map` (as conf.d/00-glass.conf): nginx takes the sizes below only there, and says \"duplicate\"
+# otherwise. In each location take out `auth_request` and everything of it, and write instead:
 #
 #     if ($certgate_glass_closed) { return 401; }
 #     proxy_set_header X-Remote-User   $certgate_glass_user;
@@ -111,5 +112,4 @@ const HEAD: &str = "\
 # happens later holds: a certificate that is revoked, blocked or unmapped, a user that is disabled,
 # a window that ends, stays in here until the file is written anew and nginx is reloaded; inside an
 # open TLS session an expired or revoked certificate stays in even then. nginx compares names
-# without case.
-# If nginx says that map_hash_.. is there twice, keep the larger number and one line.";
+# without case.";

@@ -88,7 +88,7 @@ fn a_row_that_cannot_be_meant_is_named_by_its_line() {
         ("record,username,sha256\nuser,alice,ab\n", "a row of record user has none"),
         ("record,username,reason\nmapping,alice,stolen\n", "a row of record mapping has none"),
         ("record,username,serial\nblock,alice,01\n", "a row of record block has none"),
-        ("username,enabled\nalice,maybe\n", "enabled: write true or false"),
+        ("username,enabled,serial\nalice,maybe,01\n", "enabled: write true or false"),
         ("username,enabled\nalice,false\n", "name it in a column record"),
         ("username,serial\nalice,dec:12\n", "serial"),
     ] {

@@ -47,7 +47,7 @@ fn nginx_alone_lets_in_those_of_the_file_and_nobody_else() {
 
     let auth = "127.0.0.1:9".parse().unwrap();
     let nginx = Nginx::start_changed(&SITE, auth, &desk.ca, |folder| {
-        fs::write(folder.join("conf.d/glass.conf"), &text).unwrap();
+        fs::write(folder.join("conf.d/00-glass.conf"), &text).unwrap();
     });
     let spoof = [("X-Remote-User", "root"), ("X-Remote-Groups", "admin")];
     let answer = get(&nginx, Some(&alice), "/", &spoof);

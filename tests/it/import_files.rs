@@ -310,7 +310,7 @@ fn an_export_is_imported_into_another_database(kind: Kind) {
         "2030-01-31",
     ]);
     desk.run(&["mapping", "revoke", "3", "--reason", "stolen"]);
-    desk.run(&["block", "add", "--issuer", "CN=Old CA", "--serial", "01", "--reason", "-1"]);
+    desk.run(&["block", "add", "--issuer", "CN=Old CA", "--serial", "01", "--reason=-1"]);
     for (format, file) in [("json", "all.json"), ("csv", "all.csv")] {
         let text = desk.run(&["export", "--format", format]);
         let file = desk.file(file, text.as_bytes());
