@@ -35,11 +35,9 @@ pub(super) fn read(value: &str) -> Result<Identity, String> {
         };
         column.map_err(|()| format!("<{tag}> is there twice"))?;
     }
-    let known = match (&pattern.issuer, &pattern.serial, &pattern.subject, &pattern.san_email) {
-        (Some(_), Some(_), None, None) | (Some(_), None, Some(_), None) => true,
-        (None, None, Some(_), None) | (None, None, None, Some(_)) => true,
-        _ => false,
-    };
+    let PatternText { issuer, serial, subject, san_email, .. } = &pattern;
+    let set = [issuer, serial, subject, san_email].map(Option::is_some);
+    let known = TOGETHER.contains(&set);
     if !known {
         return Err("these parts do not go together: <I><SR>, <I><S>, <S> or <RFC822>".to_owned());
     }
@@ -105,6 +103,13 @@ fn serial(text: &str) -> Result<String, String> {
     SerialNumber::parse(&turned).map(|serial| serial.to_string()).map_err(|why| why.to_string())
 }
 
+/// Issuer, serial, subject, e-mail: which of them make a mapping.
+const TOGETHER: [[bool; 4]; 4] = [
+    [true, true, false, false],
+    [true, false, true, false],
+    [false, false, true, false],
+    [false, false, false, true],
+];
 /// Longer ones first where one begins like another.
 const TAGS: [&str; 6] = ["SHA1-PUKEY", "RFC822", "SKI", "SR", "S", "I"];
 

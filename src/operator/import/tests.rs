@@ -123,7 +123,8 @@ fn a_certificate_becomes_a_user_and_a_mapping_and_a_second_time_nothing() {
 
 #[test]
 fn what_was_taken_away_comes_back_in_no_words() {
-    let away: [(&str, fn(&mut Mapping)); 3] = [
+    type Take = fn(&mut Mapping);
+    let away: [(&str, Take); 3] = [
         ("disabled", |mapping| mapping.enabled = false),
         ("ended", |mapping| mapping.valid_until = Some("2026-01-01T00:00:00Z".into())),
         ("revoked", |mapping| mapping.revoked_at = Some("2026-01-01T00:00:00Z".into())),

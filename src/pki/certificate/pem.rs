@@ -105,9 +105,12 @@ pub(in crate::pki) fn all<const LABELS: usize>(
     Ok(Some(found))
 }
 
+/// What a block is called, and what stands between its lines.
+pub(super) type Labelled<'a> = (&'a [u8], &'a [u8]);
+
 /// Every block of a file with its label, or `None` if the file is not PEM. One that is broken or
 /// does not end refuses the whole file.
-pub(super) fn labelled(bytes: &[u8]) -> Result<Option<Vec<(&[u8], &[u8])>>, PemError> {
+pub(super) fn labelled(bytes: &[u8]) -> Result<Option<Vec<Labelled<'_>>>, PemError> {
     if !is_pem(bytes) {
         return Ok(None);
     }
