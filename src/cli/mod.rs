@@ -17,6 +17,7 @@ mod mapping;
 mod outlook;
 mod output;
 mod pattern;
+mod report;
 mod rule;
 mod sent;
 mod user;
@@ -159,6 +160,14 @@ Examples:
   certgate audit undo 4711 --dry-run"
     )]
     Audit(audit::AuditCommand),
+    /// Who can come in, for people who have to sign it
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  certgate report access --csv > access.csv"
+    )]
+    Report(report::ReportCommand),
     /// Say who a certificate is, and why
     Explain(explain::Explain),
     /// Check or show the configuration
@@ -303,6 +312,7 @@ async fn run_on_store(
             certificate::block(args, desk, printer).await
         }
         Command::Audit(command) => audit::run(command, desk, printer).await,
+        Command::Report(command) => report::run(command, desk, printer).await,
         Command::Explain(args) => explain::run(args, desk, printer).await,
         _ => anyhow::bail!("this command needs no database"),
     };

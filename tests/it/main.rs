@@ -8,6 +8,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod audit_cli;
+mod audit_sql;
 mod auth_endpoint;
 mod cli_certificate;
 mod cli_desk;
