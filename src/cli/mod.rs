@@ -17,7 +17,6 @@ mod outlook;
 mod output;
 mod pattern;
 mod rule;
-mod sent;
 mod user;
 mod values;
 mod window;
