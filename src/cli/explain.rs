@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
 
 use super::crl;
@@ -12,11 +13,13 @@ use super::facts::{read_bytes, read_certificate};
 use super::output::{Printer, Table};
 use super::values;
 use crate::app;
-use crate::decide::{Options, Required, Trust, View};
-use crate::directory::{Directory, Rows};
+use crate::decide::{Chains, Options, Required, Trust, View};
+use crate::directory::{Directory, Rows, Sibling};
 use crate::explain::{
-    Asked, Explanation, Handle, MAX_HEADERS_BYTES, Problem, RawHeaders, Scene, UsageFacts,
+    Asked, Explanation, Handle, MAX_HEADERS_BYTES, PastDenial, Problem, RawHeaders, Scene,
+    UsageFacts,
 };
+use crate::pki::Certificate;
 
 /// Say who a certificate or a request is, and why
 #[derive(Args, Clone, Debug)]
@@ -28,7 +31,8 @@ may ask. With identity.source = \"headers\" it sees no more of a certificate tha
 Examples:
   certgate explain --cert alice.pem
   certgate explain --cert alice.pem --require group:ops --json
-  certgate explain --headers request.txt")]
+  certgate explain --headers request.txt
+  certgate explain --request-id 5d1f2c0a9b3e4d7c8a6b5c4d3e2f1a0b")]
 #[group(id = "what", required = true, multiple = false)]
 pub(super) struct Explain {
     /// The certificate, PEM or DER
@@ -37,6 +41,9 @@ pub(super) struct Explain {
     /// The headers that a proxy sent, one `Name: value` a line; - is standard input
     #[arg(long, value_name = "FILE", group = "what")]
     headers: Option<PathBuf>,
+    /// The proxy's number of a request that was denied, as in its log and on its denied page
+    #[arg(long, value_name = "ID", group = "what")]
+    request_id: Option<String>,
     /// As if the location asked for this: group:NAME or user:NAME (repeat: any of)
     #[arg(long, value_name = "WHAT", value_parser = values::required)]
     require: Vec<Required>,
@@ -52,18 +59,24 @@ pub(super) async fn run(
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<ExitCode> {
     let reader = app::gate::reader(desk.config);
+    let mut then = None;
     let (asked, handle) = if let Some(file) = &args.cert {
         (Asked::of_certificate(read_certificate(file)?, &reader), Handle::File(file))
     } else if let Some(file) = &args.headers {
         (Asked::of_headers(&read_headers(file)?, &reader), Handle::Values)
+    } else if let Some(id) = &args.request_id {
+        let (asked, past) = of_request(id, desk).await?;
+        then = Some(past);
+        (asked, Handle::Values)
     } else {
-        anyhow::bail!("give --cert or --headers");
+        anyhow::bail!("give --cert, --headers or --request-id");
     };
     let options = Options {
         required: args.require.clone(),
         certificate_is_optional: args.certificate_optional,
     };
-    let explanation = explain(&asked, &options, handle, desk).await?;
+    let mut explanation = explain(&asked, &options, handle, desk).await?;
+    explanation.then = then;
     print(&explanation, printer)?;
     Ok(exit_code(&explanation))
 }
@@ -91,9 +104,74 @@ async fn explain(
         .iter()
         .map(|(file, why)| Problem { file: file.clone(), why: why.clone() })
         .collect();
-    let scene = Scene { view: &view, siblings: &[], unusable_files: &unusable_files, handle };
+    let siblings = siblings(asked, desk).await;
+    let scene = Scene { view: &view, siblings: &siblings, unusable_files: &unusable_files, handle };
     Ok(asked.explain(options, &scene))
 }
+
+/// Certificates like this one, for hints only: a role that may not read them goes without.
+async fn siblings(asked: &Asked, desk: &Desk<'_>) -> Vec<Sibling> {
+    let Some(certificate) = asked.certificate() else { return Vec::new() };
+    let Ok(mut work) = desk.store.read().await else { return Vec::new() };
+    work.siblings(certificate).await.unwrap_or_default()
+}
+
+/// What is known of a request that was denied.
+async fn of_request(id: &str, desk: &Desk<'_>) -> anyhow::Result<(Asked, PastDenial)> {
+    let mut work = desk.store.read().await?;
+    let rows = work.denials(Some(id)).await?;
+    let Some(row) = rows.first() else {
+        return Err(
+            super::Missing(format!("no denial of request {id:?} is kept: {NOT_KEPT}")).into()
+        );
+    };
+    let kept = match &row.certificate {
+        Some(sha256) => work.kept_certificate(sha256).await?,
+        None => None,
+    };
+    let certificate = kept.and_then(|kept| Certificate::from_der(&kept.der).ok());
+    let reader = app::gate::reader(desk.config);
+    let asked = match certificate {
+        Some(certificate) => {
+            let mut asked = Asked::of_certificate(certificate, &reader);
+            asked.assume("what the location asked for is not kept: say it with --require");
+            if app::gate::policy(desk.config).trust.chains == Chains::Verified {
+                asked.assume("the chain that the proxy sent is not kept");
+            }
+            Some(asked)
+        }
+        None if row.certificate.is_some() => Asked::of_code(
+            &row.code,
+            "the certificate of this request is not kept any more: only what was decided then is \
+             known",
+        ),
+        None => Asked::of_code(
+            &row.code,
+            "no verified certificate came with this request: only what was decided then is known",
+        ),
+    };
+    let asked = asked.with_context(|| {
+        format!(
+            "request {id:?} was denied as {:?}, a code that this version does not know",
+            row.code
+        )
+    })?;
+    let past = PastDenial {
+        at: row.at.clone(),
+        reason: row.code.clone(),
+        request_id: row.request_id.clone(),
+        host: row.host.clone(),
+        peer: row.peer.clone(),
+        certificate: row.certificate.clone(),
+        denials: rows.len(),
+    };
+    Ok((asked, past))
+}
+
+/// Why a denial can be missing.
+const NOT_KEPT: &str = "it was not denied, or came a second ago, or is older than 7 days or than \
+     the last 10,000 denials (2,500 without a certificate), or was left out under a flood; the log \
+     of the service may have it";
 
 fn read_headers(file: &Path) -> anyhow::Result<RawHeaders> {
     let bytes = read_bytes(file, MAX_HEADERS_BYTES, "the headers of a request")?;
@@ -116,6 +194,9 @@ fn print(explanation: &Explanation, printer: &mut Printer<'_>) -> anyhow::Result
     match &explanation.user {
         Some(user) => printer.line(&format!("{} {user}", explanation.status))?,
         None => printer.line(&format!("{} {}", explanation.status, explanation.decision))?,
+    }
+    if let Some(then) = &explanation.then {
+        printer.line(&then.line())?;
     }
     printer.line(&format!("assumed: {}", explanation.assumed))?;
     for header in &explanation.headers {

@@ -7,6 +7,7 @@ mod certificate;
 pub mod config;
 mod crl;
 pub mod demo;
+mod denied;
 mod desk;
 mod explain;
 mod facts;
@@ -148,8 +149,10 @@ Examples:
   certgate crl list"
     )]
     Crl(crl::CrlCommand),
-    /// Say who a certificate is, and why
+    /// Say who a certificate or a request is, and why
     Explain(explain::Explain),
+    /// Who was kept out, and why
+    Denied(denied::Denied),
     /// Check or show the configuration
     #[command(after_help = "\
 Examples:
@@ -292,6 +295,7 @@ async fn run_on_store(
             certificate::block(args, desk, printer).await
         }
         Command::Explain(args) => explain::run(args, desk, printer).await,
+        Command::Denied(args) => denied::run(args, desk, printer).await,
         _ => anyhow::bail!("this command needs no database"),
     };
     store.close().await;

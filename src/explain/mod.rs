@@ -6,6 +6,7 @@
 
 mod facts;
 mod headers;
+mod past;
 mod remedy;
 mod sent;
 mod trust;
@@ -17,6 +18,7 @@ use serde::Serialize;
 
 pub use self::facts::{Facts, Names, hex};
 pub use self::headers::{HeaderFacts, HeadersError, MAX_HEADERS_BYTES, RawHeaders};
+pub use self::past::PastDenial;
 pub use self::remedy::{Handle, Step, quoted};
 pub use self::trust::{ListFacts, Problem, TrustFacts};
 pub use self::usage::UsageFacts;
@@ -66,6 +68,8 @@ pub struct Explanation {
     pub user: Option<String>,
     /// What the answer takes for granted.
     pub assumed: String,
+    /// What was decided when the request came, for one that is asked about afterwards.
+    pub then: Option<PastDenial>,
     /// The certificate; none if none was shown, or none that can be read.
     pub certificate: Option<Facts>,
     /// What headers show instead of a certificate.
@@ -178,6 +182,7 @@ impl Asked {
             reason: decision.code(),
             user: user(&decision),
             assumed: self.assumed.join("; "),
+            then: None,
             certificate: shown.map(facts),
             names: self.names(),
             headers: self.headers.clone(),
