@@ -9,11 +9,13 @@ mod crl;
 pub mod demo;
 mod denied;
 mod desk;
+mod doctor;
 mod explain;
 mod facts;
 mod group;
 pub mod healthcheck;
 mod mapping;
+mod nginx;
 mod outlook;
 mod output;
 mod pattern;
@@ -153,6 +155,16 @@ Examples:
     Explain(explain::Explain),
     /// Who was kept out, and why
     Denied(denied::Denied),
+    /// Find out what is wrong: nginx's configuration, the database, CRLs, sockets
+    Doctor(doctor::Doctor),
+    /// What nginx needs
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  certgate nginx config --server-name app.example.com > /etc/nginx/conf.d/app.conf"
+    )]
+    Nginx(nginx::NginxCommand),
     /// Check or show the configuration
     #[command(after_help = "\
 Examples:
@@ -260,6 +272,10 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
         Command::Certificate(CertificateCommand::Show { file }) => {
             certificate::show(file, &mut Printer::new(out, cli.json))
         }
+        Command::Doctor(args) => {
+            runtime()?.block_on(doctor::run(args, load(), &mut Printer::new(out, cli.json)))
+        }
+        Command::Nginx(command) => nginx::run(command, &load()?.config, out, cli.json),
         Command::Crl(command) => {
             crl::run(command, &load()?.config, &mut Printer::new(out, cli.json))
         }
