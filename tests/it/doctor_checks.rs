@@ -140,14 +140,14 @@ async fn the_ages_of_crls_are_told() {
 }
 
 #[tokio::test]
-async fn a_socket_or_a_secret_that_is_open_to_all_is_told() {
+async fn a_socket_or_a_snapshot_that_is_open_to_all_is_told() {
     let database = Database::migrated(Kind::Sqlite).await;
     let folder = tempfile::tempdir().unwrap();
-    let (socket, secret) = (folder.path().join("auth.sock"), folder.path().join("secret"));
+    let (socket, secret) = (folder.path().join("auth.sock"), folder.path().join("snapshot"));
     let _listener = UnixListener::bind(&socket).unwrap();
-    fs::write(&secret, "0123456789abcdef").unwrap();
+    fs::write(&secret, "a copy").unwrap();
     let further = format!(
-        "auth.listen = \"unix:{}\"\nproxy.secret_file = \"{}\"\n",
+        "auth.listen = \"unix:{}\"\ndirectory.snapshot_file = \"{}\"\n",
         socket.display(),
         secret.display()
     );
