@@ -255,6 +255,9 @@ fn why(
     }
     let (why, standing) = if mapping.is_revoked(now) {
         ("matches and is revoked", Standing::Revoked)
+    } else if mapping.is_doubtful {
+        let why = "cannot be read as a whole, and lets nobody in";
+        return (false, why.to_owned(), Standing::Other);
     } else if !mapping.window.enabled {
         ("matches and is disabled", Standing::Disabled)
     } else if !mapping.is_active(now) {
