@@ -14,8 +14,10 @@
 mod audit;
 mod connect;
 mod constraint;
+mod denied;
 mod error;
 pub(crate) mod follow;
+mod health;
 mod known;
 mod operator;
 mod read;
@@ -34,8 +36,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
 pub use self::audit::{AuditFilter, AuditRow};
+pub use self::denied::{DeniedRow, KeptCertificate};
 pub use self::error::StoreError;
 pub use self::follow::{Cursor, Look, Looked, Manner, Session};
+pub use self::health::ServerHealth;
 pub use self::operator::{
     Block, BlockEdit, CertificateFacts, Edit, Mapping, MappingEdit, Member, NewBlock, NewMapping,
     NewUser, PatternText, Rule, RuleEdit, RuleText, User, UserEdit,
