@@ -10,7 +10,7 @@ use super::block::Block;
 use super::index::UserIndex;
 use super::mapping::Mapping;
 use super::name::Name;
-use super::pattern::Issuers;
+use super::pattern::{Issuers, Pattern};
 use super::row::{BlockRow, Change, GroupRow, MappingRow, Row, RuleRow, UserRow};
 use super::rule::Rules;
 use super::shelf::Shelf;
@@ -70,7 +70,7 @@ impl Builder {
         if taken != memberships.len() {
             for (username, group) in memberships.iter().filter_map(split) {
                 let is_told = nobodies.contains(username);
-                if !is_told && directory.users.get_bytes(username).is_none() {
+                if !is_told && !directory.users.holds_bytes(username) {
                     directory.join(username, [group].into_iter());
                 }
             }
@@ -93,7 +93,7 @@ impl Builder {
 
     pub(super) fn add_group(&mut self, row: &GroupRow) {
         let group = row.group_name.as_slice();
-        let is_there = self.directory.users.get_bytes(&row.username).is_some();
+        let is_there = self.directory.users.holds_bytes(&row.username);
         if is_there || self.nobodies.contains(&*row.username) {
             return self.directory.join(&row.username, [group].into_iter());
         }
@@ -213,14 +213,13 @@ impl Directory {
 
     /// False where the row is nobody's.
     fn add_user<'r>(&mut self, row: &UserRow, groups: impl Iterator<Item = &'r [u8]>) -> bool {
-        let names = self.read_groups(&row.username, groups);
-        let groups = Groups::new(names.clone(), self.settings.group_separator);
+        let mut names = self.read_groups(&row.username, groups);
+        let groups = Groups::new(&mut names, self.settings.group_separator);
         let key = || Key::Name(row.username.as_slice().into());
         match User::read(row, groups) {
             Ok((user, fault)) => {
                 fault.into_iter().for_each(|error| self.report(Relation::AppUser, key(), error));
-                self.users.remove(&user.username);
-                let is_put = self.users.insert(&user);
+                let is_put = self.users.put(&user);
                 if !is_put {
                     self.report(Relation::AppUser, key(), no_room());
                 }
@@ -242,12 +241,11 @@ impl Directory {
             return self.report_without_user(username, &names);
         };
         names.extend(user.groups.iter().filter_map(|name| Name::parse(name.as_bytes()).ok()));
-        let groups = Groups::new(names, self.settings.group_separator);
+        let groups = Groups::new(&mut names, self.settings.group_separator);
         let (user, fault) = user.with_groups(groups);
         let key = || Key::Name(username.into());
         fault.into_iter().for_each(|error| self.report(Relation::AppUser, key(), error));
-        self.users.remove(&user.username);
-        if !self.users.insert(&user) {
+        if !self.users.put(&user) {
             self.report(Relation::AppUser, key(), no_room());
         }
     }
@@ -279,8 +277,13 @@ impl Directory {
     /// Whether its user is there is looked at later.
     fn add_mapping(&mut self, row: &MappingRow, issuers: &mut Issuers) {
         let key = Key::Id(row.id);
-        match Mapping::pack(row, issuers) {
-            Ok(record) if self.mappings.insert(&record) => {}
+        let read = Pattern::read_with(&row.pattern, issuers);
+        let mapping = match read.faults.into_iter().next() {
+            Some(fault) => Err(RowError::new(fault.column.name(), fault.why)),
+            None => Mapping::read(row, &read.pattern),
+        };
+        match mapping {
+            Ok(mapping) if self.mappings.insert(&mapping) => {}
             Ok(_) => self.report(Relation::Mapping, key, no_room()),
             Err(error) => self.report(Relation::Mapping, key, error),
         }
@@ -330,7 +333,7 @@ impl Directory {
 
     fn report_orphans(&mut self) {
         let users = &self.users;
-        let orphans = self.mappings.iter().filter(|one| users.get(one.username).is_none());
+        let orphans = self.mappings.iter().filter(|one| !users.holds(one.username));
         let orphans: Vec<i64> = orphans.map(|mapping| mapping.id).collect();
         orphans.into_iter().for_each(|id| self.report_orphan(id));
     }
@@ -340,7 +343,7 @@ impl Directory {
             let Change::Mapping(id, Some(row)) = change else { continue };
             let user = std::str::from_utf8(&row.username).ok();
             let is_read = !self.has_fault(Relation::Mapping, *id);
-            if is_read && user.and_then(|name| self.users.get(name)).is_none() {
+            if is_read && !user.is_some_and(|name| self.users.holds(name)) {
                 self.report_orphan(*id);
             }
         }

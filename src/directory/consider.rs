@@ -38,7 +38,7 @@ impl Directory {
         let mut mappings: Vec<_> = self
             .mappings
             .iter()
-            .filter(|mapping| self.users.get(mapping.username).is_some())
+            .filter(|mapping| self.users.holds(mapping.username))
             .filter(|mapping| has_agreement(mapping, identity))
             .collect();
         mappings.sort_by_key(|mapping| (mapping.kind, mapping.id));

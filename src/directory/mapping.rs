@@ -2,12 +2,15 @@
 
 use super::kind::Kind;
 use super::name::Name;
-use super::pattern::{Agreement, Column, Issuers, Pattern, Value, compare};
+use super::pattern::{Agreement, Column, Pattern, Value, compare};
 use super::read;
 use super::row::MappingRow;
 use super::unusable::RowError;
 use super::window::Window;
 use crate::pki::{Identity, UnixTime};
+
+/// A record longer than this takes a second piece of memory while it is packed.
+const USUAL_BYTES: usize = 256;
 
 /// A readable mapping, borrowed from the directory. A row of which any column cannot be read is
 /// never one: it would match more than was meant.
@@ -29,19 +32,14 @@ pub struct Mapping<'d> {
 }
 
 impl<'d> Mapping<'d> {
-    /// Reads a row into the record that [`Mapping::unpack`] reads.
-    pub(super) fn pack(row: &MappingRow, issuers: &mut Issuers) -> Result<Vec<u8>, RowError> {
+    /// Reads a row; `pattern` holds what it borrows besides.
+    pub(super) fn read(row: &'d MappingRow, pattern: &'d Pattern) -> Result<Self, RowError> {
         let username = std::str::from_utf8(&row.username)
             .map_err(|_| RowError::new("username", "is not UTF-8"))?;
-        let read = Pattern::read_with(&row.pattern, issuers);
-        if let Some(fault) = read.faults.into_iter().next() {
-            return Err(RowError::new(fault.column.name(), fault.why));
-        }
-        let pattern = read.pattern;
         let kind = pattern.kind().ok_or_else(|| {
             RowError::new("issuer", "nothing but the issuer is set: whom would it name?")
         })?;
-        let mapping = Mapping {
+        Ok(Mapping {
             id: row.id,
             username,
             kind,
@@ -52,9 +50,13 @@ impl<'d> Mapping<'d> {
             )?,
             revoked_at: read::time("revoked_at", row.revoked_at.as_deref())?,
             columns: Column::ALL.map(|column| pattern.value(column).map(Value::bytes)),
-        };
+        })
+    }
+
+    /// The record that [`Mapping::unpack`] reads.
+    pub(super) fn pack(&self) -> Vec<u8> {
         // Only a sink that is full fails, and this one grows.
-        Ok(postcard::to_allocvec(&mapping).unwrap_or_default())
+        postcard::to_extend(self, Vec::with_capacity(USUAL_BYTES)).unwrap_or_default()
     }
 
     /// Reads a record; none for what is no record.
