@@ -13,9 +13,9 @@ use super::name::Name;
 use super::pattern::{Issuers, Pattern};
 use super::row::{BlockRow, Change, GroupRow, MappingRow, Row, RuleRow, UserRow};
 use super::rule::Rules;
-use super::shelf::Shelf;
 use super::unusable::{Key, Relation, RowError, Severity, Unusable};
 use super::user::{Groups, User};
+use super::waiting::Waiting;
 use super::{Directory, Settings};
 
 /// Takes the rows of one snapshot, in any order, and makes a directory of them. Memberships that
@@ -23,8 +23,8 @@ use super::{Directory, Settings};
 #[derive(Debug)]
 pub struct Builder {
     pub(super) directory: Directory,
-    /// Memberships of users who had not come yet: the length of the user's name, it, the group.
-    memberships: Shelf,
+    /// Memberships of users who had not come yet.
+    memberships: Waiting,
     /// How many of them found their user.
     taken: usize,
     /// Names of rows that are no users: what hangs on them was told of.
@@ -44,7 +44,7 @@ impl Builder {
         let directory = Directory { users, settings: settings.clone(), ..Directory::default() };
         Self {
             directory,
-            memberships: Shelf::default(),
+            memberships: Waiting::default(),
             taken: 0,
             nobodies: HashSet::new(),
             rules: Vec::new(),
@@ -68,13 +68,15 @@ impl Builder {
     pub fn finish(self) -> Directory {
         let Self { mut directory, memberships, taken, nobodies, rules, .. } = self;
         if taken != memberships.len() {
-            for (username, group) in memberships.iter().filter_map(split) {
+            for (username, group) in memberships.iter() {
                 let is_told = nobodies.contains(username);
                 if !is_told && !directory.users.holds_bytes(username) {
                     directory.join(username, [group].into_iter());
                 }
             }
         }
+        // Before something of its size is made.
+        drop(memberships);
         directory.report_orphans();
         directory.set_rules(rules);
         directory
@@ -82,9 +84,7 @@ impl Builder {
 
     pub(super) fn add_user(&mut self, row: &UserRow) {
         let hash = self.directory.users.hash(&row.username);
-        let records = self.memberships.find(hash).filter_map(split);
-        let groups = records.filter(|(username, _)| *username == row.username);
-        let groups: Vec<&[u8]> = groups.map(|(_, group)| group).collect();
+        let groups: Vec<&[u8]> = self.memberships.of(hash, &row.username).collect();
         self.taken += groups.len();
         if !self.directory.add_user(row, groups.into_iter()) {
             self.nobodies.insert(row.username.as_slice().into());
@@ -97,10 +97,8 @@ impl Builder {
         if is_there || self.nobodies.contains(&*row.username) {
             return self.directory.join(&row.username, [group].into_iter());
         }
-        let length = u32::try_from(row.username.len()).unwrap_or(u32::MAX).to_le_bytes();
-        let record = [&length[..], &row.username, group].concat();
         let hash = self.directory.users.hash(&row.username);
-        if !self.memberships.insert(hash, &record) {
+        if !self.memberships.insert(hash, &row.username, group) {
             self.directory.report_member(&row.username, group, no_room());
         }
     }
@@ -333,8 +331,14 @@ impl Directory {
 
     fn report_orphans(&mut self) {
         let users = &self.users;
-        let orphans = self.mappings.iter().filter(|one| !users.holds(one.username));
-        let orphans: Vec<i64> = orphans.map(|mapping| mapping.id).collect();
+        let mut names = Vec::with_capacity(self.mappings.len());
+        names.extend(self.mappings.iter().map(|one| {
+            (users.hash(one.username.as_bytes()), one.username, one.id)
+        }));
+        // In the order in which users lie in memory: a million looks here and there take a second.
+        names.sort_unstable_by_key(|(hash, ..)| *hash);
+        let orphans = names.into_iter().filter(|(_, username, _)| !users.holds(username));
+        let orphans: Vec<i64> = orphans.map(|(_, _, id)| id).collect();
         orphans.into_iter().for_each(|id| self.report_orphan(id));
     }
 
@@ -384,12 +388,6 @@ fn key(change: &Change) -> (Relation, Key) {
         Change::Rule(priority, _) => (Relation::Rule, Key::Id(*priority)),
         Change::User { username, .. } => (Relation::AppUser, Key::Name(username.as_slice().into())),
     }
-}
-
-/// A membership's user and group.
-fn split(record: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = record.split_first_chunk()?;
-    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
 }
 
 fn no_room() -> RowError {

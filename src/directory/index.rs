@@ -15,7 +15,7 @@ use super::kind::Kind;
 use super::mapping::Mapping;
 use super::name::MAX_NAME_BYTES;
 use super::pattern::{Column, is_visible, shown_texts};
-use super::shelf::Shelf;
+use super::shelf::{SHARD_BITS, Shelf};
 use super::user::User;
 use crate::pki::{DistinguishedName, Fingerprint, Identity, SerialNumber, Shows};
 
@@ -104,6 +104,10 @@ pub(super) struct MappingIndex {
     hasher: DefaultHashBuilder,
 }
 
+/// Bits of an id in which neighbours differ: a shard of a million rows holds about so many.
+const NEIGHBOUR_BITS: u32 = SHARD_BITS;
+/// Bits of an id's hash that are its own: those that choose no shard.
+const LOWER_BITS: u32 = u32::MAX >> SHARD_BITS;
 /// An id and the hash of a key.
 const PLACE_BYTES: usize = 12;
 
@@ -162,8 +166,12 @@ impl MappingIndex {
         short(self.hasher.hash_one((kind, key)))
     }
 
+    /// Neighbours share the upper bits, and so a shard: rows come in the order of their ids, and a
+    /// load then writes where it has just written.
     fn id_hash(&self, id: i64) -> u32 {
-        short(self.hasher.hash_one(id))
+        let upper = short(self.hasher.hash_one(id >> NEIGHBOUR_BITS));
+        let lower = short(self.hasher.hash_one(id));
+        upper & !LOWER_BITS | lower & LOWER_BITS
     }
 }
 

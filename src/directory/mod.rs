@@ -22,6 +22,7 @@ mod shelf;
 mod tests;
 mod unusable;
 mod user;
+mod waiting;
 mod window;
 
 use std::sync::Arc;
