@@ -275,15 +275,13 @@ impl Directory {
     /// Whether its user is there is looked at later.
     fn add_mapping(&mut self, row: &MappingRow, issuers: &mut Issuers) {
         let key = Key::Id(row.id);
-        let read = Pattern::read_with(&row.pattern, issuers);
-        let mapping = match read.faults.into_iter().next() {
-            Some(fault) => Err(RowError::new(fault.column.name(), fault.why)),
-            None => Mapping::read(row, &read.pattern),
-        };
-        match mapping {
-            Ok(mapping) if self.mappings.insert(&mapping) => {}
-            Ok(_) => self.report(Relation::Mapping, key, no_room()),
-            Err(error) => self.report(Relation::Mapping, key, error),
+        let pattern = Pattern::read_with(&row.pattern, issuers);
+        let read = Mapping::read(row, &pattern);
+        let is_put = read.mapping.is_none_or(|mapping| self.mappings.insert(&mapping));
+        if let Some(error) = read.fault {
+            self.report(Relation::Mapping, key, error);
+        } else if !is_put {
+            self.report(Relation::Mapping, key, no_room());
         }
     }
 
@@ -332,9 +330,9 @@ impl Directory {
     fn report_orphans(&mut self) {
         let users = &self.users;
         let mut names = Vec::with_capacity(self.mappings.len());
-        names.extend(self.mappings.iter().map(|one| {
-            (users.hash(one.username.as_bytes()), one.username, one.id)
-        }));
+        // Of a row that cannot be read that was told already.
+        let read = self.mappings.iter().filter(|one| !one.is_doubtful);
+        names.extend(read.map(|one| (users.hash(one.username.as_bytes()), one.username, one.id)));
         // In the order in which users lie in memory: a million looks here and there take a second.
         names.sort_unstable_by_key(|(hash, ..)| *hash);
         let orphans = names.into_iter().filter(|(_, username, _)| !users.holds(username));

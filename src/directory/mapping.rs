@@ -2,7 +2,7 @@
 
 use super::kind::Kind;
 use super::name::Name;
-use super::pattern::{Agreement, Column, Pattern, Value, compare};
+use super::pattern::{self, Agreement, Column, Value, compare};
 use super::read;
 use super::row::MappingRow;
 use super::unusable::RowError;
@@ -12,8 +12,9 @@ use crate::pki::{Identity, UnixTime};
 /// A record longer than this takes a second piece of memory while it is packed.
 const USUAL_BYTES: usize = 256;
 
-/// A readable mapping, borrowed from the directory. A row of which any column cannot be read is
-/// never one: it would match more than was meant.
+/// A mapping, borrowed from the directory. A row of which any column cannot be read never lets
+/// anybody in, because it would match more than was meant; if it is revoked and something strong of
+/// it can be read, it goes on revoking by that.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Mapping<'d> {
     /// The row's id.
@@ -26,31 +27,55 @@ pub struct Mapping<'d> {
     pub window: Window,
     /// From when on it is revoked.
     pub revoked_at: Option<UnixTime>,
+    /// Whether a part of the row cannot be read, so that it only ever revokes.
+    pub is_doubtful: bool,
     /// The canonical bytes of each column that is set, as in [`Column::ALL`].
     #[serde(borrow)]
     columns: [Option<&'d [u8]>; Column::ALL.len()],
 }
 
+/// A row, if it counts for anything, and what of it cannot be read.
+pub(super) struct Read<'d> {
+    pub(super) mapping: Option<Mapping<'d>>,
+    pub(super) fault: Option<RowError>,
+}
+
 impl<'d> Mapping<'d> {
-    /// Reads a row; `pattern` holds what it borrows besides.
-    pub(super) fn read(row: &'d MappingRow, pattern: &'d Pattern) -> Result<Self, RowError> {
+    /// Reads a row; `pattern` is what was read of its columns.
+    pub(super) fn read(row: &'d MappingRow, pattern: &'d pattern::Read) -> Read<'d> {
+        let mut fault = None;
         let username = std::str::from_utf8(&row.username)
-            .map_err(|_| RowError::new("username", "is not UTF-8"))?;
-        let kind = pattern.kind().ok_or_else(|| {
-            RowError::new("issuer", "nothing but the issuer is set: whom would it name?")
-        })?;
-        Ok(Mapping {
-            id: row.id,
-            username,
-            kind,
-            window: read::window(
-                row.enabled,
-                row.valid_from.as_deref(),
-                row.valid_until.as_deref(),
-            )?,
-            revoked_at: read::time("revoked_at", row.revoked_at.as_deref())?,
-            columns: Column::ALL.map(|column| pattern.value(column).map(Value::bytes)),
-        })
+            .inspect_err(|_| fault = Some(RowError::new("username", "is not UTF-8")))
+            .unwrap_or_default();
+        if let Some(error) = pattern.faults.first() {
+            fault.get_or_insert_with(|| RowError::new(error.column.name(), error.why.clone()));
+        }
+        let pattern = &pattern.pattern;
+        let window =
+            read::window(row.enabled, row.valid_from.as_deref(), row.valid_until.as_deref())
+                .unwrap_or_else(|error| {
+                    fault.get_or_insert(error);
+                    Window { enabled: false, valid_from: None, valid_until: None }
+                });
+        let revoked_at =
+            read::time("revoked_at", row.revoked_at.as_deref()).unwrap_or_else(|error| {
+                // It was meant to be revoked; from when on is not known, so always.
+                fault.get_or_insert(error);
+                Some(UnixTime::from_micros(i64::MIN))
+            });
+        let Some(kind) = pattern.kind() else {
+            let why = "nothing but the issuer is set: whom would it name?";
+            let fault = fault.unwrap_or_else(|| RowError::new("issuer", why));
+            return Read { mapping: None, fault: Some(fault) };
+        };
+        let is_doubtful = fault.is_some();
+        if is_doubtful && !(kind.is_strong() && revoked_at.is_some()) {
+            return Read { mapping: None, fault };
+        }
+        let columns = Column::ALL.map(|column| pattern.value(column).map(Value::bytes));
+        let mapping =
+            Mapping { id: row.id, username, kind, window, revoked_at, is_doubtful, columns };
+        Read { mapping: Some(mapping), fault }
     }
 
     /// The record that [`Mapping::unpack`] reads.
@@ -110,6 +135,6 @@ impl<'d> Mapping<'d> {
     /// Whether it lets its user in at `now`.
     #[must_use]
     pub fn is_active(&self, now: UnixTime) -> bool {
-        self.window.is_open(now) && !self.is_revoked(now)
+        !self.is_doubtful && self.window.is_open(now) && !self.is_revoked(now)
     }
 }

@@ -140,8 +140,9 @@ impl Directory {
     /// 1. a matching strong mapping whose revocation is reached wins, whatever else matches;
     /// 2. the strongest kind with any match, active or not, decides alone.
     ///
-    /// Fails closed: an odd serial, a name with a control character, an invisible column or an
-    /// unreadable row matches nothing.
+    /// Fails closed: an odd serial, a name with a control character or an invisible column matches
+    /// nothing; a row that cannot be read lets nobody in, and if it is revoked it still revokes by
+    /// what is strong and can be read of it.
     #[must_use]
     pub fn find<'d>(&'d self, identity: &Identity, now: UnixTime, kinds: Kinds) -> Found<'d> {
         let mut found = Found::Nothing;
@@ -157,7 +158,7 @@ impl Directory {
                 if kind.is_strong() && mapping.is_revoked(now) {
                     return Found::Revoked(mapping);
                 }
-                if may_match {
+                if may_match && !mapping.is_doubtful {
                     found = found.and(kind, mapping, user, now);
                 }
             }
@@ -177,7 +178,7 @@ impl Directory {
         self.users.len()
     }
 
-    /// How many readable mappings there are.
+    /// How many mappings there are that count for anything.
     #[must_use]
     pub const fn mapping_count(&self) -> usize {
         self.mappings.len()

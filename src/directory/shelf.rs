@@ -13,11 +13,11 @@ use hashbrown::HashTable;
 const SHARDS: usize = 1024;
 /// Bits of a hash that choose the shard: the upper ones.
 pub(super) const SHARD_BITS: u32 = SHARDS.ilog2();
-/// Bytes of a block. All blocks have one size, so that the room of a directory that is gone fits
-/// the next one; a longer record has a block of its own.
-const BLOCK: usize = 4096;
 /// Bits of a place that say where in its block a record begins.
-const BLOCK_BITS: u32 = BLOCK.ilog2();
+const BLOCK_BITS: u32 = 12;
+/// Bytes of a block: a page less what counts its owners. All blocks have one size, so that the room
+/// of a directory that is gone fits the next one; a longer record has a block of its own.
+const BLOCK: usize = (1 << BLOCK_BITS) - 2 * size_of::<usize>();
 /// A shard is copied together once this part of it is left over from removed records.
 const MAX_WASTE: usize = 4;
 /// Bytes before a record: its hash and its length.

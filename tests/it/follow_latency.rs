@@ -2,8 +2,9 @@
 //! three certgates brings about, through its own nginx, under a load of 2,000 requests a second.
 //!
 //! Not run with the others; `docs/performance.md` has the command. `CERTGATE_LATENCY=1000` revokes
-//! as often as that (20 times without it), and `CERTGATE_LATENCY_ROWS=1000000` puts so many other
-//! mappings beside; both print what they found.
+//! as often as that (20 times without it), `CERTGATE_LATENCY_ROWS=1000000` puts so many other mappings
+//! beside, and `CERTGATE_LATENCY_LOAD=300` is another load, for which the limit of an idle machine
+//! holds. It prints what it found.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,17 +19,19 @@ use crate::support::tls::{TlsVersion, caller};
 
 /// Followers of one database.
 const FOLLOWERS: usize = 3;
-/// Between two requests of one caller: 2,200 a second of all, so that 2,000 are reached.
-const PACE: Duration = Duration::from_nanos(1_000_000_000 * FOLLOWERS as u64 / 2_200);
-/// The load that the figures are for, in requests a second.
-const LOAD: f64 = 2_000.0;
+/// The load that the figures are for, in requests a second of all.
+const LOAD: usize = 2_000;
+/// Tries in a hundred: callers that are late now and then reach the load all the same.
+const TRIES: usize = 110;
 /// A line for each refusal is a gigabyte here, and the disk is PostgreSQL's too.
 const QUIET: &str = "log.filter = \"warn\"\n";
 /// Longest wait for one change.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// What half of all revocations, and 99 of 100, may take under load.
+/// What half of all revocations, and 99 of 100, may take under that load.
 const P50: Duration = Duration::from_millis(20);
 const P99: Duration = Duration::from_millis(250);
+/// The same 99 of 100 on a machine that does nearly nothing else.
+const P99_IDLE: Duration = Duration::from_millis(50);
 
 /// One certgate's answers, as somebody sees them who asks all the time.
 struct Watched {
@@ -41,6 +44,10 @@ struct Watched {
 fn asked(variable: &str, otherwise: usize) -> usize {
     let text = std::env::var(variable).ok();
     text.map_or(otherwise, |text| text.parse().expect("a number"))
+}
+
+fn load() -> usize {
+    asked("CERTGATE_LATENCY_LOAD", LOAD)
 }
 
 #[test]
@@ -124,8 +131,10 @@ fn judge(kind: Kind, mut times: Vec<Duration>, requests: u64, took: Duration) {
         // An unoptimised build on a busy machine shows only that nothing waits for a poll.
         assert!(p50 < Duration::from_millis(500), "{p50:?}");
     } else {
-        assert!(rate >= LOAD, "the load was {rate:.0}/s");
-        assert!(p99 <= P99, "{p99:?}");
+        #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+        let wanted = load() as f64;
+        assert!(rate >= wanted, "the load was {rate:.0}/s");
+        assert!(p99 <= if load() < LOAD { P99_IDLE } else { P99 }, "{p99:?}");
         assert!(kind == Kind::Sqlite || p50 <= P50, "{p50:?}");
     }
 }
@@ -164,10 +173,12 @@ impl Watched {
         let caller = caller(nginx, Some(certificate), TlsVersion::Tls13);
         let mut session = None;
         let mut due = Instant::now();
+        let tries = u32::try_from(load() * TRIES / 100).unwrap();
+        let pace = Duration::from_secs(1) * u32::try_from(FOLLOWERS).unwrap() / tries;
         while !ends.load(Ordering::Relaxed) {
             thread::sleep(due.saturating_duration_since(Instant::now()));
             // Who is late catches up, but not on all of a long pause.
-            due = (due + PACE).max(Instant::now() - 10 * PACE);
+            due = (due + pace).max(Instant::now() - 10 * pace);
             let open = session.get_or_insert_with(|| caller.connect().unwrap());
             // nginx closes a connection after a thousand requests.
             let Ok(answer) = open.get("/", &[]) else {
