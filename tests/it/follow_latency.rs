@@ -127,7 +127,7 @@ fn judge(kind: Kind, mut times: Vec<Duration>, requests: u64, took: Duration) {
         "{kind:?}: {} times, p50 {p50:?}, p99 {p99:?}, most {most:?}; {rate:.0} requests/s",
         times.len()
     );
-    if cfg!(debug_assertions) {
+    if asked("CERTGATE_LATENCY", 0) == 0 {
         // An unoptimised build on a busy machine shows only that nothing waits for a poll.
         assert!(p50 < Duration::from_millis(500), "{p50:?}");
     } else {
