@@ -8,8 +8,10 @@
 //! * [`revocation`]: whose chains are trusted, and what is revoked; read from files.
 //! * [`decide`]: the decision, a pure function; read it first.
 //! * [`exchange`]: files that come in and go out: JSON, CSV, certificates, LDIF; pure.
-//! * [`operator`]: acts of an operator that need judgement; values in, values out.
+//! * [`explain`]: why a certificate or a request is answered as it is; values in, a value out.
+//! * [`doctor`]: what is wrong with nginx's configuration; text in, findings out.
 //! * [`store`]: all the SQL, for PostgreSQL and SQLite.
+//! * [`operator`]: acts that take judgement, shared by the command line and the API.
 //! * [`sync`]: keeps the directory equal to the store.
 //! * [`seen`]: what was seen, on its way to the store in batches.
 //! * [`http`]: the only rooms that know HTTP: the auth, ops and admin listeners.
@@ -21,7 +23,9 @@ pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod directory;
+pub mod doctor;
 pub mod exchange;
+pub mod explain;
 pub mod http;
 pub mod metrics;
 pub mod operator;

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use super::crl;
 use super::desk::Desk;
 use super::output::Printer;
-use super::sent::as_headers;
+
 use crate::app;
 use crate::config::Source;
 use crate::decide::{self, Decision, Options, Question, Trust, View};
@@ -19,6 +19,7 @@ use crate::directory::row::MappingRow;
 use crate::directory::{Directory, Found};
 use crate::exchange::nginx_map::Pass;
 use crate::exchange::{json, nginx_map, sheet};
+use crate::explain::as_headers;
 use crate::pki::Certificate;
 use crate::proxy::{Presented, Shown};
 use crate::store::Work;
@@ -88,6 +89,7 @@ async fn glass(desk: &Desk<'_>, work: &mut Work) -> anyhow::Result<String> {
     let directory = Directory::build(&rows, &desk.settings());
     let (policy, now) = (app::gate::policy(desk.config), desk.now);
     let known = crl::read(desk.config, now);
+    let reader = app::gate::reader(desk.config);
     let view = View {
         directory: Some(&directory),
         age: Duration::ZERO,
@@ -101,7 +103,7 @@ async fn glass(desk: &Desk<'_>, work: &mut Work) -> anyhow::Result<String> {
         let shown = Arc::new(Shown::from(certificate));
         let presented = || match desk.config.identity.source {
             Source::Certificate => Ok(Presented::Certificate(Arc::clone(&shown))),
-            Source::Headers => as_headers(&shown.certificate, desk.config),
+            Source::Headers => as_headers(&shown.certificate, &reader),
         };
         let question =
             Question { options: Ok(Options::default()), proxy_is_trusted: true, presented };

@@ -2,13 +2,16 @@
 //!
 //! Exit codes: 0 yes, 1 no (denied, not found, check failed), 2 error.
 
+mod audit;
 mod block;
 mod certificate;
 pub mod config;
 mod copy;
 mod crl;
 pub mod demo;
+mod denied;
 mod desk;
+mod doctor;
 mod explain;
 mod export;
 mod facts;
@@ -16,11 +19,12 @@ mod group;
 pub mod healthcheck;
 mod import;
 mod mapping;
+mod nginx;
 mod outlook;
 mod output;
 mod pattern;
+mod report;
 mod rule;
-mod sent;
 mod user;
 mod values;
 mod window;
@@ -158,8 +162,37 @@ Examples:
     Export(export::Export),
     /// Everything from one database into another one, which is empty
     Copy(copy::Copy),
-    /// Say who a certificate is, and why
+    /// Who changed what, and undoing a mistake
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  certgate audit list --since 2d --user alice
+  certgate audit undo 4711 --dry-run"
+    )]
+    Audit(audit::AuditCommand),
+    /// Who can come in, for people who have to sign it
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  certgate report access --csv > access.csv"
+    )]
+    Report(report::ReportCommand),
+    /// Say who a certificate or a request is, and why
     Explain(explain::Explain),
+    /// Who was kept out, and why
+    Denied(denied::Denied),
+    /// Find out what is wrong: nginx's configuration, the database, CRLs, sockets
+    Doctor(doctor::Doctor),
+    /// What nginx needs
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  certgate nginx config --server-name app.example.com > /etc/nginx/conf.d/app.conf"
+    )]
+    Nginx(nginx::NginxCommand),
     /// Check or show the configuration
     #[command(after_help = "\
 Examples:
@@ -270,6 +303,10 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
         Command::Copy(args) => {
             runtime()?.block_on(copy::run(args, &mut Printer::new(out, cli.json)))
         }
+        Command::Doctor(args) => {
+            runtime()?.block_on(doctor::run(args, load(), &mut Printer::new(out, cli.json)))
+        }
+        Command::Nginx(command) => nginx::run(command, &load()?.config, out, cli.json),
         Command::Crl(command) => {
             crl::run(command, &load()?.config, &mut Printer::new(out, cli.json))
         }
@@ -304,9 +341,12 @@ async fn run_on_store(
         Command::Certificate(CertificateCommand::Block(args)) => {
             certificate::block(args, desk, printer).await
         }
+        Command::Audit(command) => audit::run(command, desk, printer).await,
+        Command::Report(command) => report::run(command, desk, printer).await,
         Command::Explain(args) => explain::run(args, desk, printer).await,
         Command::Import(args) => import::run(args, desk, printer).await,
         Command::Export(args) => export::run(args, desk, printer).await,
+        Command::Denied(args) => denied::run(args, desk, printer).await,
         _ => anyhow::bail!("this command needs no database"),
     };
     store.close().await;

@@ -6,15 +6,19 @@
 //! * [`Session`]: follows the directory: load, then every change;
 //! * [`Work`]: one transaction of an operator, in which `operator` has what people do: users, groups,
 //!   mappings, blocks, rules;
+//! * `audit`: who changed what, which the database writes itself;
 //! * `seen`: what a running service reports: certificates, denials, whom a rule brings.
 //!
 //! It must not decide anything: rows leave it unjudged, and no request waits for it.
 
+mod audit;
 mod connect;
 mod constraint;
 mod copy;
+mod denied;
 mod error;
 pub(crate) mod follow;
+mod health;
 mod known;
 mod operator;
 mod read;
@@ -32,12 +36,15 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
+pub use self::audit::{AuditFilter, AuditRow};
 pub use self::copy::{Copied, CopyError};
+pub use self::denied::{DeniedRow, KeptCertificate};
 pub use self::error::StoreError;
 pub use self::follow::{Cursor, Look, Looked, Manner, Session};
+pub use self::health::ServerHealth;
 pub use self::operator::{
-    Block, BlockEdit, Edit, GivenBlock, GivenMapping, Mapping, MappingEdit, Member, NewBlock,
-    NewMapping, NewUser, PatternText, Rule, RuleEdit, RuleText, User, UserEdit,
+    Block, BlockEdit, CertificateFacts, Edit, GivenBlock, GivenMapping, Mapping, MappingEdit,
+    Member, NewBlock, NewMapping, NewUser, PatternText, Rule, RuleEdit, RuleText, User, UserEdit,
 };
 pub use self::read::{Sink, Snapshot};
 pub use self::schema::{Migrated, SCHEMA_VERSION};

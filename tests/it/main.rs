@@ -8,6 +8,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod audit_cli;
+mod audit_sql;
 mod auth_endpoint;
 mod cli_certificate;
 mod cli_desk;
@@ -26,7 +28,10 @@ mod crl_service;
 mod dialect_behind;
 mod dialect_caddy;
 mod dialect_refusal;
+mod doctor_checks;
+mod doctor_nginx;
 mod documents;
+mod explain_request;
 mod export_nginx;
 mod follow_failover;
 mod follow_faults;
@@ -41,6 +46,7 @@ mod migrating_django;
 mod migrating_map;
 mod migrating_page;
 mod migrating_password;
+mod nginx_config;
 mod nginx_databases;
 mod nginx_demo;
 mod nginx_files;

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use super::Existing;
 use crate::directory::row::BlockRow;
-use crate::directory::{Column, Directory, Kind, Pattern, Rows, Settings, Value, parse_pattern};
+use crate::directory::{
+    Column, Directory, Kind, Pattern, PatternValue as Value, Rows, Settings, parse_pattern,
+};
 use crate::pki::{Fingerprint, Identity, SerialNumber, UnixTime};
 use crate::store::{Block, HeldCertificate, Mapping, User};
 
