@@ -5,6 +5,7 @@
 //! must not print, and must not read the clock.
 
 mod block;
+mod certificate;
 mod group;
 mod mapping;
 mod rule;
@@ -18,6 +19,7 @@ use crate::directory::row::PatternRow;
 use crate::pki::UnixTime;
 
 pub use self::block::{Block, BlockEdit, NewBlock};
+pub use self::certificate::StoredCertificate;
 pub use self::group::Member;
 pub use self::mapping::{Mapping, MappingEdit, NewMapping};
 pub use self::rule::{Rule, RuleEdit, RuleText};
@@ -95,7 +97,9 @@ impl PatternText {
         }
     }
 
-    fn shown(row: PatternRow) -> Self {
+    /// A row as people see it.
+    #[must_use]
+    pub fn shown(row: PatternRow) -> Self {
         let text = |bytes: Option<Vec<u8>>| bytes.map(shown);
         Self {
             sha256: text(row.sha256),
