@@ -123,7 +123,7 @@ fn a_lost_laptop_is_blocked_by_what_is_known_of_it() {
     on_both(|desk| {
         desk.run(&["user", "add", "alice"]);
         let ca = desk.ca.pem.to_str().unwrap();
-        let rule = ["--users", "existing", "--username", "{common_name}"];
+        let rule = ["--users", "existing", "--username", "{subject.CN}"];
         desk.run(&[&["rule", "add", "10", "--issuer", ca][..], &rule].concat());
         let key = KeyPair::generate().unwrap();
         let laptop = desk.ca.issue("laptop", Leaf::client("alice").key(key));
