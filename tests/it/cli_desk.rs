@@ -121,10 +121,6 @@ impl Desk {
         });
     }
 
-    pub(crate) fn kind(&self) -> Kind {
-        self.database.kind
-    }
-
     pub(crate) fn sql(&self, sql: &str) -> String {
         self.database.sql(sql)
     }

@@ -2,13 +2,21 @@
 
 use std::process::Child;
 
+use certgate::directory::{Kinds, Settings};
+use certgate::operator::{Approval, ApproveError, Approver, Ground, Sees};
+use certgate::pki::{Certificate, UnixTime};
+use certgate::store::By;
 use rcgen::{KeyPair, SanType};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::cli_desk::{Desk, path, sha256};
-use crate::support::database::Kind;
+use crate::seen_serve::wait_until;
+use crate::support::database::{Database, Kind};
+use crate::support::nginx::Site;
 use crate::support::pki::{Issued, Issuer, Leaf};
+use crate::support::tls::get;
+use crate::support::world::World;
 
 /// Runs each case on both databases.
 macro_rules! on_both {
@@ -177,7 +185,8 @@ fn a_renewal_is_told_and_approved(desk: &Desk) {
 fn a_lookalike_of_another_issuer_is_nobodys_renewal(desk: &Desk) {
     desk.run(&["user", "add", "alice"]);
     let key = KeyPair::generate().unwrap();
-    let same_key = KeyPair::try_from(key.serialize_der()).unwrap();
+    let copy = || KeyPair::try_from(key.serialize_der()).unwrap();
+    let (same_key, third_key) = (copy(), copy());
     let alice = desk.ca.issue("alice", Leaf::client("alice").key(key));
     desk.run(&["mapping", "add", "alice", "--cert", &path(&alice)]);
     // Another CA of another name, and one of the very same name.
@@ -193,7 +202,7 @@ fn a_lookalike_of_another_issuer_is_nobodys_renewal(desk: &Desk) {
     let error =
         desk.refused(2, &["inbox", "approve", &sha256(&strangers[1]), "--user-from", "renewal"]);
     assert!(error.starts_with("it looks like nobody's renewal"), "{error}");
-    // The key is hers whoever certifies it.
+    // The key is hers whoever certifies it, until it is lost.
     let moved = foreign.issue("moved", Leaf::client("somebody").key(same_key));
     unmapped(desk, &moved);
     let shown = desk.json(&["inbox", "show", &sha256(&moved)]);
@@ -201,6 +210,12 @@ fn a_lookalike_of_another_issuer_is_nobodys_renewal(desk: &Desk) {
     let done = desk.json(&["inbox", "approve", "--all", "--user-from", "renewal"]);
     assert_eq!(done["approved"][0]["sha256"], sha256(&moved));
     assert_eq!(done["skipped"].as_array().unwrap().len(), 2);
+    let again = foreign.issue("again", Leaf::client("again").key(third_key));
+    unmapped(desk, &again);
+    let like = || desk.json(&["inbox", "show", &sha256(&again)])["looks_like"].clone();
+    assert_eq!(like().as_array().unwrap().len(), 2);
+    desk.run(&["certificate", "block", &path(&alice)]);
+    assert_eq!(like(), json!([]), "though the other one still lets her in");
 }
 
 fn a_wave_by_names_is_about_one_issuer_and_no_administrator(desk: &Desk) {
@@ -305,6 +320,53 @@ fn of_two_approvals_at_once_one_is_refused() {
     }
 }
 
+/// The same without luck: the second one waits until the first one's transaction has ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_waits_for_another_that_is_under_way() {
+    let database = Database::migrated(Kind::Postgres).await;
+    let folder = tempfile::tempdir().unwrap();
+    let text = Issuer::root(folder.path(), "Example CA").client("laptop").text;
+    let certificate = Certificate::from_pem(text.as_bytes()).unwrap();
+    database.sql("insert into app_user (username) values ('alice'), ('bob')");
+    let ground = Ground {
+        now: UnixTime::from_seconds(OffsetDateTime::now_utc().unix_timestamp()),
+        kinds: Kinds::with_weak(&[]),
+        settings: Settings::default(),
+        sees: Sees::Certificate,
+    };
+    let approval = |name: &str| Approval { username: name.to_owned(), ..Approval::default() };
+    let by = By::cli(None);
+    let store = database.store().await;
+    let mut first = store.begin(&by).await.unwrap();
+    let mut approver = Approver::start(&mut first, &ground).await.unwrap();
+    approver.approve(&certificate, &approval("alice")).await.unwrap();
+    let second = tokio::spawn({
+        let (store, by, ground) = (store.clone(), by.clone(), ground.clone());
+        let (certificate, approval) = (certificate.clone(), approval("bob"));
+        async move {
+            let mut work = store.begin(&by).await.unwrap();
+            let mut approver = Approver::start(&mut work, &ground).await.unwrap();
+            approver.approve(&certificate, &approval).await
+        }
+    });
+    let database = tokio::task::spawn_blocking(move || {
+        wait_until("the second one waits", || {
+            database.sql(
+                "select count(*) from pg_locks where locktype = 'advisory' and not granted \
+                          and database = (select oid from pg_database where datname = \
+                          current_database())",
+            ) == "1"
+        });
+        database
+    })
+    .await
+    .unwrap();
+    first.commit().await.unwrap();
+    let refused = second.await.unwrap();
+    assert!(matches!(refused, Err(ApproveError::Taken { .. })), "{refused:?}");
+    assert_eq!(database.sql("select username from mapping"), "alice");
+}
+
 /// The table can hold hundreds of thousands, and an inbox of thousands is compared with it.
 #[test]
 fn a_renewal_is_looked_for_by_index() {
@@ -319,11 +381,27 @@ fn a_renewal_is_looked_for_by_index() {
             ("subject = 'x' and issuer = 'y'", "certificate_subject"),
             ("serial = 'x'", "certificate_serial"),
         ] {
-            let plan = desk
-                .sql(&format!("{explain} select sha256 from certificate where {condition}"));
+            let plan =
+                desk.sql(&format!("{explain} select sha256 from certificate where {condition}"));
             assert!(plan.contains(index), "{plan}");
         }
     }
+}
+
+#[test]
+fn traffic_that_is_only_observed_fills_the_inbox() {
+    let world = World::new(&Site::Observe);
+    for certificate in [None, Some(&world.alice), Some(&world.bob)] {
+        assert_eq!(get(&world.nginx, certificate, "/", &[]).status, 200, "nothing is enforced");
+    }
+    let list = || -> Value {
+        serde_json::from_str(&world.certgate.run(&["inbox", "list", "--json"])).unwrap()
+    };
+    wait_until("bob is in the inbox", || ids(&list()) == [sha256(&world.bob)]);
+    let id = sha256(&world.bob);
+    world.certgate.run(&["inbox", "approve", &id, "--user", "bob", "--create"]);
+    world.certgate.wait_for_reason(&world.bob, "mapped");
+    assert_eq!(list(), json!([]));
 }
 
 #[test]
