@@ -29,7 +29,7 @@ fn pem(issuer: &Issuer) -> &str {
     issuer.pem.to_str().unwrap()
 }
 
-fn why<'d>(done: &'d Value, id: i64) -> &'d str {
+fn why(done: &Value, id: i64) -> &str {
     let rows = done["not_carried"].as_array().unwrap();
     rows.iter().find(|one| one["id"] == id).unwrap()["why"].as_str().unwrap()
 }

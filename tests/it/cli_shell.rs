@@ -63,6 +63,6 @@ fn every_command_has_a_page() {
         let page = std::fs::read_to_string(folder.join(format!("{name}.1"))).unwrap();
         assert!(page.contains("SYNOPSIS") && page.contains("Examples"), "{name}: {page}");
         let title = name.replace('-', " ");
-        assert!(page.replace("\\-", "-").contains(&name) || page.contains(&title), "{page}");
+        assert!(page.replace("\\-", "-").contains(name) || page.contains(&title), "{page}");
     }
 }
