@@ -9,13 +9,14 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::desk::Desk;
-use super::facts::{Facts, read_certificate};
+use super::facts::read_certificate;
 use super::known::{self, Known, given};
 use super::mapping::{self, kind};
 use super::output::{Fields, Printer, Table};
 use super::pattern::{self, authority};
 use super::values::{self, IssuerValue};
 use crate::directory::{Directory, Kind};
+use crate::explain::Facts;
 use crate::operator::{
     Authority, Ground, Left, LeftMapping, Standing, block_certificate, find_certificate, left_to,
 };

@@ -6,8 +6,9 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::Missing;
-use super::facts::{Facts, read_certificate};
+use super::facts::read_certificate;
 use super::output::{Printer, Table};
+use crate::explain::Facts;
 use crate::operator::{FindError, Likeness, Resemblance, Standing, find_certificate};
 use crate::pki::{Certificate, SerialNumber};
 use crate::store::{StoredCertificate, Work};
