@@ -168,6 +168,21 @@ impl Directory {
         found
     }
 
+    /// Every mapping that matches, of whatever kind, active or not, the strongest first; that of a
+    /// user who is not there as well.
+    pub fn matching<'d, 'i>(
+        &'d self,
+        identity: &'i Identity,
+    ) -> impl Iterator<Item = Mapping<'d>> + use<'d, 'i> {
+        Kind::ALL.into_iter().flat_map(|kind| self.mappings.matches(kind, identity))
+    }
+
+    /// Whether there is a user whose name differs from this one by case at most.
+    #[must_use]
+    pub fn has_user_of_any_case(&self, username: &str) -> bool {
+        self.users.of_any_case(username).next().is_some()
+    }
+
     /// Rows that cannot be used, or not as they were meant.
     #[must_use]
     pub fn unusable(&self) -> &[Unusable] {
