@@ -13,6 +13,7 @@ mod known;
 mod mapping;
 mod name;
 mod part;
+mod partial;
 mod pattern;
 mod read;
 pub mod row;
@@ -38,6 +39,7 @@ pub use known::KnownCertificate;
 pub use mapping::Mapping;
 pub use name::{MAX_NAME_BYTES, Name, NameError};
 pub use part::{PART_VERSION, Part, PartError};
+pub use partial::partial_identity;
 pub use pattern::{Agreement, Column, ColumnError, Pattern, parse_pattern};
 pub use rule::{Holder, MAX_RULES, Ruled, Wish, check_rule, provisioning_rule};
 pub use unusable::{Relation, RowError, Severity, Unusable};
@@ -123,6 +125,12 @@ impl Directory {
     #[must_use]
     pub fn user(&self, username: &str) -> Option<User<'_>> {
         self.users.get(username)
+    }
+
+    /// The mapping of that id, if it can be read.
+    #[must_use]
+    pub fn mapping(&self, id: i64) -> Option<Mapping<'_>> {
+        self.mappings.get(id)
     }
 
     /// The first block in force that matches; blocks look neither at kinds nor at issuers allowed.
