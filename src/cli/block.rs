@@ -123,35 +123,36 @@ pub(super) async fn run(
     let store = desk.store;
     let (id, done, remarks) = match command {
         BlockCommand::Show { id } => {
-            printer.fields(&fields(&store.block_show(*id).await?))?;
+            printer.fields(&fields(&store.read().await?.block_show(*id).await?))?;
             return Ok(ExitCode::SUCCESS);
         }
         BlockCommand::List => {
-            list(&store.block_list().await?, desk, printer)?;
+            list(&store.read().await?.block_list().await?, desk, printer)?;
             return Ok(ExitCode::SUCCESS);
         }
         BlockCommand::Remove { id } => {
-            store.block_remove(*id).await?;
+            desk.act(async |work| work.block_remove(*id).await).await?;
             let done = Fields::default().with("id", *id).with("removed", true);
             printer.done(&format!("removed block {id}"), &done)?;
             return Ok(ExitCode::SUCCESS);
         }
         BlockCommand::Add(new) => add(new, desk).await?,
         BlockCommand::Edit(change) => {
-            store.block_edit(change.id, &block_edit(change)?).await?;
+            let edit = block_edit(change)?;
+            desk.act(async |work| work.block_edit(change.id, &edit).await).await?;
             (change.id, format!("changed block {}", change.id), Vec::new())
         }
         BlockCommand::Enable { id } => {
-            store.block_set_enabled(*id, true).await?;
+            desk.act(async |work| work.block_set_enabled(*id, true).await).await?;
             (*id, format!("enabled block {id}"), Vec::new())
         }
         BlockCommand::Disable { id } => {
-            store.block_set_enabled(*id, false).await?;
+            desk.act(async |work| work.block_set_enabled(*id, false).await).await?;
             (*id, format!("disabled block {id}"), Vec::new())
         }
     };
     if printer.is_json() {
-        let block = fields(&store.block_show(id).await?);
+        let block = fields(&store.read().await?.block_show(id).await?);
         printer.json(&block.with("remarks", remarks))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -180,7 +181,7 @@ async fn add(new: &Add, desk: &Desk<'_>) -> anyhow::Result<(i64, String, Vec<Str
         note: new.note.clone(),
         created_by: desk.actor.clone(),
     };
-    let id = desk.store.block_add(&block).await?;
+    let id = desk.act(async |work| work.block_add(&block).await).await?;
     Ok((id, format!("added block {id}"), remarks))
 }
 

@@ -77,7 +77,7 @@ pub(super) async fn block(
         created_by: desk.actor.clone(),
         ..NewBlock::default()
     };
-    let id = desk.store.block_add(&block).await?;
+    let id = desk.act(async |work| work.block_add(&block).await).await?;
     // It holds from here on, whatever the rest finds.
     let left = Left::find(&certificate, desk).await?;
     let sha256 = certificate.sha256.to_string();
@@ -149,7 +149,7 @@ impl Left {
             if !user.is_some_and(|window| window.is_open(desk.now)) {
                 continue;
             }
-            for mapping in desk.store.mapping_list(Some(username)).await? {
+            for mapping in desk.store.read().await?.mapping_list(Some(username)).await? {
                 // The directory left it out: it matches nothing.
                 if is_unusable(&directory, mapping.id) {
                     continue;

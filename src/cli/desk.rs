@@ -4,7 +4,7 @@ use crate::app;
 use crate::config::{Config, Environment};
 use crate::directory::{Kinds, Settings};
 use crate::pki::{UnixTime, parse_text};
-use crate::store::Store;
+use crate::store::{By, Store, StoreError, Work};
 
 /// The operator's place: the database, the configuration, who sits there and what time it is.
 pub(super) struct Desk<'a> {
@@ -16,6 +16,19 @@ pub(super) struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    /// Who acts, as the audit tells it.
+    pub(super) fn by(&self) -> By {
+        By::cli(self.actor.clone())
+    }
+
+    /// One act in a transaction of its own.
+    pub(super) async fn act<T>(
+        &self,
+        act: impl AsyncFnOnce(&mut Work) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.store.act(&self.by(), act).await
+    }
+
     /// The kinds of mappings that may match.
     pub(super) fn kinds(&self) -> Kinds {
         app::gate::policy(self.config).kinds

@@ -63,13 +63,13 @@ pub(super) async fn run(
         GroupCommand::Add { group, users } => {
             check_separator(group, desk)?;
             let users = once_each(users);
-            desk.store.group_add_all(&users, group).await?;
+            desk.act(async |work| work.group_add_all(&users, group).await).await?;
             let sentence = format!("added {} to group {group}", users.join(", "));
             printer.done(&sentence, &fields(group, &users))?;
         }
         GroupCommand::Remove { group, users } => {
             let users = once_each(users);
-            desk.store.group_remove_all(&users, group).await?;
+            desk.act(async |work| work.group_remove_all(&users, group).await).await?;
             let sentence = format!("removed {} from group {group}", users.join(", "));
             printer.done(&sentence, &fields(group, &users))?;
         }
@@ -109,7 +109,7 @@ pub(super) fn once_each(names: &[String]) -> Vec<String> {
 
 async fn members(store: &Store) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
     let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for member in store.group_members(None).await? {
+    for member in store.read().await?.group_members(None).await? {
         groups.entry(member.group_name).or_default().push(member.username);
     }
     Ok(groups)

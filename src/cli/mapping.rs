@@ -140,35 +140,36 @@ pub(super) async fn run(
     let store = desk.store;
     let (id, done, remarks) = match command {
         MappingCommand::Show { id } => {
-            printer.fields(&fields(&store.mapping_show(*id).await?))?;
+            printer.fields(&fields(&store.read().await?.mapping_show(*id).await?))?;
             return Ok(ExitCode::SUCCESS);
         }
         MappingCommand::List { user } => {
-            let mappings = store.mapping_list(user.as_deref()).await?;
+            let mappings = store.read().await?.mapping_list(user.as_deref()).await?;
             if let (Some(user), true) = (user, mappings.is_empty()) {
                 // A name that was misspelt is an answer of its own.
-                store.user_show(user).await?;
+                store.read().await?.user_show(user).await?;
             }
             list(&mappings, desk, printer)?;
             return Ok(ExitCode::SUCCESS);
         }
         MappingCommand::Remove { id } => {
-            store.mapping_remove(*id).await?;
+            desk.act(async |work| work.mapping_remove(*id).await).await?;
             let done = Fields::default().with("id", *id).with("removed", true);
             printer.done(&format!("removed mapping {id}"), &done)?;
             return Ok(ExitCode::SUCCESS);
         }
         MappingCommand::Add(new) => add(new, desk).await?,
         MappingCommand::Edit(change) => {
-            store.mapping_edit(change.id, &mapping_edit(change)?).await?;
+            let edit = mapping_edit(change)?;
+            desk.act(async |work| work.mapping_edit(change.id, &edit).await).await?;
             (change.id, format!("changed mapping {}", change.id), Vec::new())
         }
         MappingCommand::Enable { id } => {
-            store.mapping_set_enabled(*id, true).await?;
+            desk.act(async |work| work.mapping_set_enabled(*id, true).await).await?;
             (*id, format!("enabled mapping {id}"), Vec::new())
         }
         MappingCommand::Disable { id } => {
-            store.mapping_set_enabled(*id, false).await?;
+            desk.act(async |work| work.mapping_set_enabled(*id, false).await).await?;
             (*id, format!("disabled mapping {id}"), Vec::new())
         }
         MappingCommand::Revoke { id, reason } => {
@@ -176,7 +177,7 @@ pub(super) async fn run(
             (*id, format!("revoked mapping {id}"), Vec::new())
         }
     };
-    let mapping = store.mapping_show(id).await?;
+    let mapping = store.read().await?.mapping_show(id).await?;
     if printer.is_json() {
         printer.json(&fields(&mapping).with("remarks", remarks))?;
         return Ok(ExitCode::SUCCESS);
@@ -210,7 +211,7 @@ async fn add(new: &Add, desk: &Desk<'_>) -> anyhow::Result<(i64, String, Vec<Str
         note: new.note.clone(),
         created_by: desk.actor.clone(),
     };
-    let id = desk.store.mapping_add(&mapping).await?;
+    let id = desk.act(async |work| work.mapping_add(&mapping).await).await?;
     let done = format!("added mapping {id} for {} by {}", new.username, kind.name());
     Ok((id, done, remarks))
 }
@@ -275,13 +276,13 @@ fn remarks(kind: Kind, by: By, chosen: &Chosen, desk: &Desk<'_>) -> Vec<String> 
 
 /// Revokes one certificate. A mapping by name stands for every certificate of that name.
 async fn revoke(id: i64, reason: Option<&str>, desk: &Desk<'_>) -> anyhow::Result<()> {
-    let mapping = desk.store.mapping_show(id).await?;
+    let mapping = desk.store.read().await?.mapping_show(id).await?;
     anyhow::ensure!(
         kind(&mapping).is_some_and(Kind::is_strong),
         "mapping {id} is not bound to one certificate or key, so revoking it would not stop the \
          certificate; use `certgate certificate block FILE`, or `certgate mapping disable {id}`"
     );
-    desk.store.mapping_revoke(id, reason, None).await?;
+    desk.act(async |work| work.mapping_revoke(id, reason, None).await).await?;
     Ok(())
 }
 

@@ -210,20 +210,20 @@ pub(super) async fn run(
     match command {
         RuleCommand::Add(new) => add(new, desk, printer).await?,
         RuleCommand::Show { priority } => {
-            printer.fields(&fields(&store.rule_show(*priority).await?))?;
+            printer.fields(&fields(&store.read().await?.rule_show(*priority).await?))?;
         }
-        RuleCommand::List => list(&store.rule_list().await?, printer)?,
+        RuleCommand::List => list(&store.read().await?.rule_list().await?, printer)?,
         RuleCommand::Edit(change) => change_rule(change, desk, printer).await?,
         RuleCommand::Enable { priority } => {
-            store.rule_set_enabled(*priority, true).await?;
+            desk.act(async |work| work.rule_set_enabled(*priority, true).await).await?;
             done("enabled", *priority, printer)?;
         }
         RuleCommand::Disable { priority } => {
-            store.rule_set_enabled(*priority, false).await?;
+            desk.act(async |work| work.rule_set_enabled(*priority, false).await).await?;
             done("disabled", *priority, printer)?;
         }
         RuleCommand::Remove { priority } => {
-            store.rule_remove(*priority).await?;
+            desk.act(async |work| work.rule_remove(*priority).await).await?;
             done("removed", *priority, printer)?;
         }
         RuleCommand::Test { cert } => return test(cert, desk, printer).await,
@@ -258,7 +258,7 @@ async fn add(new: &Add, desk: &Desk<'_>, printer: &mut Printer<'_>) -> anyhow::R
         note: new.note.clone(),
     };
     check_rule(&rule.row(true), &desk.settings())?;
-    desk.store.rule_add(&rule, desk.actor.as_deref()).await?;
+    desk.act(async |work| work.rule_add(&rule, desk.actor.as_deref()).await).await?;
     done("added", new.priority, printer)?;
     if rule.issuer_key_id.is_none() {
         let remark = "Another CA of the same name would be taken for this one: give --issuer as the CA's \
@@ -297,10 +297,10 @@ async fn change_rule(
         )?,
         note: edit("note", change.note.as_ref(), clear(Field::Note))?,
     };
-    let rule = desk.store.rule_show(change.priority).await?;
+    let rule = desk.store.read().await?.rule_show(change.priority).await?;
     let enabled = rule.enabled;
     check_rule(&rule.text.edited(&edits).row(enabled), &desk.settings())?;
-    desk.store.rule_edit(change.priority, &edits).await?;
+    desk.act(async |work| work.rule_edit(change.priority, &edits).await).await?;
     done("changed", change.move_to.unwrap_or(change.priority), printer)
 }
 

@@ -158,40 +158,42 @@ pub(super) async fn run(
             return Ok(ExitCode::SUCCESS);
         }
         UserCommand::List => {
-            list(&store.user_list().await?, desk.now, printer)?;
+            list(&store.read().await?.user_list().await?, desk.now, printer)?;
             return Ok(ExitCode::SUCCESS);
         }
         UserCommand::Remove { username } => {
             check_removal(username, desk).await?;
-            store.user_remove(username).await?;
+            desk.act(async |work| work.user_remove(username).await).await?;
             let done = Fields::default().with("username", username.as_str()).with("removed", true);
             let sentence = format!("removed user {username} with all groups and mappings");
             printer.done(&sentence, &done)?;
             return Ok(ExitCode::SUCCESS);
         }
         UserCommand::Add(add) => {
-            store.user_add(&new_user(add, desk)?).await?;
+            let new = new_user(add, desk)?;
+            desk.act(async |work| work.user_add(&new).await).await?;
             (&add.username, format!("added user {}", add.username))
         }
         UserCommand::Edit(change) => {
-            store.user_edit(&change.username, &user_edit(change)?).await?;
+            let edit = user_edit(change)?;
+            desk.act(async |work| work.user_edit(&change.username, &edit).await).await?;
             (&change.username, format!("changed user {}", change.username))
         }
         UserCommand::Enable { username } => {
-            store.user_set_enabled(username, true).await?;
+            desk.act(async |work| work.user_set_enabled(username, true).await).await?;
             (username, format!("enabled user {username}"))
         }
         UserCommand::Disable { username } => {
-            store.user_set_enabled(username, false).await?;
+            desk.act(async |work| work.user_set_enabled(username, false).await).await?;
             (username, format!("disabled user {username}"))
         }
         UserCommand::Rename { username, new_name } => {
-            store.user_rename(username, new_name).await?;
+            desk.act(async |work| work.user_rename(username, new_name).await).await?;
             (new_name, format!("renamed user {username} to {new_name}"))
         }
     };
     if printer.is_json() {
-        printer.json(&fields(&store.user_show(username).await?))?;
+        printer.json(&fields(&store.read().await?.user_show(username).await?))?;
     } else {
         printer.line(&sentence)?;
     }
@@ -201,10 +203,10 @@ pub(super) async fn run(
 /// A rule would add the user again at their next request, and what had been noted of them would be
 /// gone: then disabling is what is meant.
 async fn check_removal(username: &str, desk: &Desk<'_>) -> anyhow::Result<()> {
-    if desk.store.user_show(username).await?.origin != "rule" {
+    if desk.store.read().await?.user_show(username).await?.origin != "rule" {
         return Ok(());
     }
-    let rules = desk.store.rule_list().await?;
+    let rules = desk.store.read().await?.rule_list().await?;
     let rows: Vec<_> = rules.iter().map(|rule| rule.text.row(rule.enabled)).collect();
     match provisioning_rule(&rows, &desk.settings(), username, desk.now) {
         Some(priority) => anyhow::bail!(
@@ -255,8 +257,8 @@ fn user_edit(change: &Change) -> anyhow::Result<UserEdit> {
 }
 
 async fn show(username: &str, desk: &Desk<'_>, printer: &mut Printer<'_>) -> anyhow::Result<()> {
-    let user = desk.store.user_show(username).await?;
-    let mappings = desk.store.mapping_list(Some(username)).await?;
+    let user = desk.store.read().await?.user_show(username).await?;
+    let mappings = desk.store.read().await?.mapping_list(Some(username)).await?;
     if printer.is_json() {
         let mappings: Value = mappings.iter().map(mapping::fields).collect();
         return printer.json(&fields(&user).with("mappings", mappings));

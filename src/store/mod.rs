@@ -4,7 +4,8 @@
 //! * [`DatabaseUrl`], [`StoreError`]: where the database is, and what can go wrong there;
 //! * `schema`: migrations; `constraint`: the schema's rules by name;
 //! * [`Session`]: follows the directory: load, then every change;
-//! * `operator`: what people do: users, groups, mappings, blocks;
+//! * [`Work`]: one transaction of an operator, in which `operator` has what people do: users, groups,
+//!   mappings, blocks, rules;
 //! * `seen`: what a running service reports: certificates, denials, whom a rule brings.
 //!
 //! It must not decide anything: rows leave it unjudged, and no request waits for it.
@@ -20,6 +21,7 @@ mod schema;
 mod seen;
 mod url;
 mod value;
+mod work;
 
 use std::future::Future;
 use std::path::Path;
@@ -39,6 +41,7 @@ pub use self::read::{Sink, Snapshot};
 pub use self::schema::{Migrated, SCHEMA_VERSION};
 pub use self::seen::{Denial, Reported, SeenCertificate};
 pub use self::url::DatabaseUrl;
+pub use self::work::{By, Source, Work};
 
 use self::error::{Subject, classify};
 use self::schema::{Applied, Failure};

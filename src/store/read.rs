@@ -60,6 +60,13 @@ impl Rows {
     }
 }
 
+impl From<Rows> for directory::Rows {
+    fn from(rows: Rows) -> Self {
+        let Rows { users, groups, mappings, blocks, rules } = rows;
+        Self { users, groups, mappings, blocks, rules }
+    }
+}
+
 /// Who takes the rows of a load, one by one.
 pub trait Sink: Send {
     /// Takes a row; the reading goes on when this is done, so that a slow taker holds it up.

@@ -3,7 +3,7 @@
 use certgate::store::{Edit, Look, RuleEdit, RuleText, StoreError};
 
 use crate::store_contract::on_both;
-use crate::support::database::{Database, Kind};
+use crate::support::database::{Database, Kind, by};
 
 on_both! {
     a_change_of_a_rule_is_fed,
@@ -29,12 +29,12 @@ fn rule() -> RuleText {
 
 async fn a_rule_is_added_changed_and_removed(database: Database) {
     let store = database.store().await;
-    store.rule_add(&rule(), Some("carol")).await.unwrap();
-    let shown = store.rule_show(10).await.unwrap();
+    store.act(&by(), async |work| work.rule_add(&rule(), Some("carol")).await).await.unwrap();
+    let shown = store.read().await.unwrap().rule_show(10).await.unwrap();
     let until = Some("2027-01-31T11:00:00Z".to_owned());
     assert_eq!(shown.text, RuleText { valid_until: until, ..rule() });
     assert_eq!((shown.enabled, shown.created_by.as_deref()), (true, Some("carol")));
-    let taken = store.rule_add(&rule(), None).await;
+    let taken = store.act(&by(), async |work| work.rule_add(&rule(), None).await).await;
     let is_taken =
         matches!(&taken, Err(StoreError::BadValue { column, .. }) if column == "priority");
     assert!(is_taken, "{taken:?}");
@@ -46,23 +46,25 @@ async fn a_rule_is_added_changed_and_removed(database: Database) {
         note: Edit::Set("x".to_owned()),
         ..RuleEdit::default()
     };
-    store.rule_edit(10, &edit).await.unwrap();
-    store.rule_set_enabled(20, false).await.unwrap();
-    let [changed] = &store.rule_list().await.unwrap()[..] else { panic!("one rule") };
+    store.act(&by(), async |work| work.rule_edit(10, &edit).await).await.unwrap();
+    store.act(&by(), async |work| work.rule_set_enabled(20, false).await).await.unwrap();
+    let [changed] = &store.read().await.unwrap().rule_list().await.unwrap()[..] else {
+        panic!("one rule")
+    };
     assert_eq!(changed.text, shown.text.edited(&edit));
     assert!(!changed.enabled);
     let snapshot = store.load().await.unwrap();
     assert_eq!(snapshot.rules, [changed.text.row(false)]);
     for error in [
-        store.rule_show(10).await.err(),
-        store.rule_edit(10, &edit).await.err(),
-        store.rule_set_enabled(10, true).await.err(),
-        store.rule_remove(10).await.err(),
+        store.read().await.unwrap().rule_show(10).await.err(),
+        store.act(&by(), async |work| work.rule_edit(10, &edit).await).await.err(),
+        store.act(&by(), async |work| work.rule_set_enabled(10, true).await).await.err(),
+        store.act(&by(), async |work| work.rule_remove(10).await).await.err(),
     ] {
         assert!(matches!(error, Some(StoreError::NotFound { .. })), "{error:?}");
     }
-    store.rule_remove(20).await.unwrap();
-    assert_eq!(store.rule_list().await.unwrap(), []);
+    store.act(&by(), async |work| work.rule_remove(20).await).await.unwrap();
+    assert_eq!(store.read().await.unwrap().rule_list().await.unwrap(), []);
 }
 
 async fn the_schema_refuses_what_is_no_rule(database: Database) {

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::{Edit, PatternText, Shown, about, bind_pattern, found, moment};
 use crate::store::error::StoreError;
 use crate::store::read::{self, Readable};
-use crate::store::{Store, on_either};
+use crate::store::work::{Work, act, on_side};
 
 /// A block as the database holds it, as text for people.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -60,14 +60,14 @@ pub struct BlockEdit {
     pub note: Edit<String>,
 }
 
-impl Store {
+impl Work {
     /// Adds a block and returns its id.
-    pub async fn block_add(&self, new: &NewBlock) -> Result<i64, StoreError> {
+    pub async fn block_add(&mut self, new: &NewBlock) -> Result<i64, StoreError> {
         let from = moment("valid_from", new.valid_from.as_ref())?;
         let until = moment("valid_until", new.valid_until.as_ref())?;
-        let created_by = new.created_by.as_deref().or(self.role());
+        let created_by = new.created_by.as_deref().or(self.role.as_deref());
         let work = async {
-            on_either!(self, side => bind_pattern!(sqlx::query(
+            on_side!(self.side, side => bind_pattern!(sqlx::query(
                 "insert into block (sha256, spki_sha256, issuer, issuer_key_id, serial, \
                  subject, san_email, san_upn, san_uri, san_dns, common_name, \
                  valid_from, valid_until, reason, note, created_by) \
@@ -79,40 +79,40 @@ impl Store {
             .bind(&new.reason)
             .bind(&new.note)
             .bind(created_by)
-            .fetch_one(&side.pool)
+            .fetch_one(&mut **side)
             .await?
             .try_get(0))
         };
-        self.act(about(""), work).await
+        act(&self.url, &mut self.broken, about(""), work).await
     }
 
     /// One block.
-    pub async fn block_show(&self, id: i64) -> Result<Block, StoreError> {
+    pub async fn block_show(&mut self, id: i64) -> Result<Block, StoreError> {
         let sql = format!("{SELECT} where id = $1");
         let work = async {
-            on_either!(self, side => {
-                let row = sqlx::query(AssertSqlSafe(sql)).bind(id).fetch_optional(&side.pool);
+            on_side!(self.side, side => {
+                let row = sqlx::query(AssertSqlSafe(sql)).bind(id).fetch_optional(&mut **side);
                 row.await?.map(|row| block(&row)).transpose()
             })
         };
-        let block = self.act(about(""), work).await?;
+        let block = act(&self.url, &mut self.broken, about(""), work).await?;
         block.ok_or_else(|| StoreError::NotFound { noun: "block", name: id.to_string() })
     }
 
     /// All blocks, in the order in which they were added.
-    pub async fn block_list(&self) -> Result<Vec<Block>, StoreError> {
+    pub async fn block_list(&mut self) -> Result<Vec<Block>, StoreError> {
         let sql = format!("{SELECT} order by id");
         let work = async {
-            on_either!(self, side => {
-                let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&side.pool).await?;
+            on_side!(self.side, side => {
+                let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut **side).await?;
                 rows.iter().map(block).collect()
             })
         };
-        self.act(about(""), work).await
+        act(&self.url, &mut self.broken, about(""), work).await
     }
 
     /// Changes what the edit names and nothing else.
-    pub async fn block_edit(&self, id: i64, edit: &BlockEdit) -> Result<(), StoreError> {
+    pub async fn block_edit(&mut self, id: i64, edit: &BlockEdit) -> Result<(), StoreError> {
         let (edit_from, from) = edit.valid_from.parts();
         let (edit_until, until) = edit.valid_until.parts();
         let (edit_reason, reason) = edit.reason.parts();
@@ -120,7 +120,7 @@ impl Store {
         let from = moment("valid_from", from)?;
         let until = moment("valid_until", until)?;
         let work = async {
-            Ok(on_either!(self, side => sqlx::query(
+            Ok(on_side!(self.side, side => sqlx::query(
                 "update block set \
                  valid_from = case when $2 then $3 else valid_from end, \
                  valid_until = case when $4 then $5 else valid_until end, \
@@ -137,33 +137,33 @@ impl Store {
             .bind(reason)
             .bind(edit_note)
             .bind(note)
-            .execute(&side.pool)
+            .execute(&mut **side)
             .await?
             .rows_affected()))
         };
-        found(self.act(about(""), work).await?, "block", id)
+        found(act(&self.url, &mut self.broken, about(""), work).await?, "block", id)
     }
 
     /// Turns a block on or off.
-    pub async fn block_set_enabled(&self, id: i64, on: bool) -> Result<(), StoreError> {
+    pub async fn block_set_enabled(&mut self, id: i64, on: bool) -> Result<(), StoreError> {
         let work = async {
-            Ok(on_either!(self, side => {
+            Ok(on_side!(self.side, side => {
                 let query = sqlx::query("update block set enabled = $2 where id = $1");
-                query.bind(id).bind(on).execute(&side.pool).await?.rows_affected()
+                query.bind(id).bind(on).execute(&mut **side).await?.rows_affected()
             }))
         };
-        found(self.act(about(""), work).await?, "block", id)
+        found(act(&self.url, &mut self.broken, about(""), work).await?, "block", id)
     }
 
     /// Removes a block; its id is never used again.
-    pub async fn block_remove(&self, id: i64) -> Result<(), StoreError> {
+    pub async fn block_remove(&mut self, id: i64) -> Result<(), StoreError> {
         let work = async {
-            Ok(on_either!(self, side => {
+            Ok(on_side!(self.side, side => {
                 let query = sqlx::query("delete from block where id = $1").bind(id);
-                query.execute(&side.pool).await?.rows_affected()
+                query.execute(&mut **side).await?.rows_affected()
             }))
         };
-        found(self.act(about(""), work).await?, "block", id)
+        found(act(&self.url, &mut self.broken, about(""), work).await?, "block", id)
     }
 }
 

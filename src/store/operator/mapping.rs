@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::{Edit, PatternText, Shown, about, bind_pattern, found, moment};
 use crate::store::error::StoreError;
 use crate::store::read::{self, Readable};
-use crate::store::{Store, on_either};
+use crate::store::work::{Side, Work, act, on_side};
 
 /// A mapping as the database holds it, as text for people.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -62,14 +62,14 @@ pub struct MappingEdit {
     pub note: Edit<String>,
 }
 
-impl Store {
+impl Work {
     /// Adds a mapping and returns its id.
-    pub async fn mapping_add(&self, new: &NewMapping) -> Result<i64, StoreError> {
+    pub async fn mapping_add(&mut self, new: &NewMapping) -> Result<i64, StoreError> {
         let from = moment("valid_from", new.valid_from.as_ref())?;
         let until = moment("valid_until", new.valid_until.as_ref())?;
-        let created_by = new.created_by.as_deref().or(self.role());
+        let created_by = new.created_by.as_deref().or(self.role.as_deref());
         let work = async {
-            on_either!(self, side => bind_pattern!(sqlx::query(
+            on_side!(self.side, side => bind_pattern!(sqlx::query(
                 "insert into mapping (sha256, spki_sha256, issuer, issuer_key_id, serial, \
                  subject, san_email, san_upn, san_uri, san_dns, common_name, username, \
                  valid_from, valid_until, note, created_by) \
@@ -81,54 +81,57 @@ impl Store {
             .bind(until)
             .bind(&new.note)
             .bind(created_by)
-            .fetch_one(&side.pool)
+            .fetch_one(&mut **side)
             .await?
             .try_get(0))
         };
-        self.act(about(&new.username), work).await
+        act(&self.url, &mut self.broken, about(&new.username), work).await
     }
 
     /// One mapping.
-    pub async fn mapping_show(&self, id: i64) -> Result<Mapping, StoreError> {
+    pub async fn mapping_show(&mut self, id: i64) -> Result<Mapping, StoreError> {
         let sql = format!("{SELECT} where id = $1");
         let work = async {
-            on_either!(self, side => {
-                let row = sqlx::query(AssertSqlSafe(sql)).bind(id).fetch_optional(&side.pool);
+            on_side!(self.side, side => {
+                let row = sqlx::query(AssertSqlSafe(sql)).bind(id).fetch_optional(&mut **side);
                 row.await?.map(|row| mapping(&row)).transpose()
             })
         };
-        let mapping = self.act(about(""), work).await?;
+        let mapping = act(&self.url, &mut self.broken, about(""), work).await?;
         mapping.ok_or_else(|| StoreError::NotFound { noun: "mapping", name: id.to_string() })
     }
 
     /// All mappings, or those of one user, in the order in which they were added.
-    pub async fn mapping_list(&self, username: Option<&str>) -> Result<Vec<Mapping>, StoreError> {
+    pub async fn mapping_list(
+        &mut self,
+        username: Option<&str>,
+    ) -> Result<Vec<Mapping>, StoreError> {
         let sql = match username {
             Some(_) => format!("{SELECT} where username = $1 order by id"),
             None => format!("{SELECT} order by id"),
         };
         let work = async {
-            on_either!(self, side => {
+            on_side!(self.side, side => {
                 let query = sqlx::query(AssertSqlSafe(sql));
                 let query = match username {
                     Some(username) => query.bind(username),
                     None => query,
                 };
-                query.fetch_all(&side.pool).await?.iter().map(mapping).collect()
+                query.fetch_all(&mut **side).await?.iter().map(mapping).collect()
             })
         };
-        self.act(about(username.unwrap_or_default()), work).await
+        act(&self.url, &mut self.broken, about(username.unwrap_or_default()), work).await
     }
 
     /// Changes what the edit names and nothing else.
-    pub async fn mapping_edit(&self, id: i64, edit: &MappingEdit) -> Result<(), StoreError> {
+    pub async fn mapping_edit(&mut self, id: i64, edit: &MappingEdit) -> Result<(), StoreError> {
         let (edit_from, from) = edit.valid_from.parts();
         let (edit_until, until) = edit.valid_until.parts();
         let (edit_note, note) = edit.note.parts();
         let from = moment("valid_from", from)?;
         let until = moment("valid_until", until)?;
         let work = async {
-            Ok(on_either!(self, side => sqlx::query(
+            Ok(on_side!(self.side, side => sqlx::query(
                 "update mapping set \
                  valid_from = case when $2 then $3 else valid_from end, \
                  valid_until = case when $4 then $5 else valid_until end, \
@@ -142,63 +145,63 @@ impl Store {
             .bind(until)
             .bind(edit_note)
             .bind(note)
-            .execute(&side.pool)
+            .execute(&mut **side)
             .await?
             .rows_affected()))
         };
-        found(self.act(about(""), work).await?, "mapping", id)
+        found(act(&self.url, &mut self.broken, about(""), work).await?, "mapping", id)
     }
 
     /// Turns a mapping on or off.
-    pub async fn mapping_set_enabled(&self, id: i64, on: bool) -> Result<(), StoreError> {
+    pub async fn mapping_set_enabled(&mut self, id: i64, on: bool) -> Result<(), StoreError> {
         let work = async {
-            Ok(on_either!(self, side => {
+            Ok(on_side!(self.side, side => {
                 let query = sqlx::query("update mapping set enabled = $2 where id = $1");
-                query.bind(id).bind(on).execute(&side.pool).await?.rows_affected()
+                query.bind(id).bind(on).execute(&mut **side).await?.rows_affected()
             }))
         };
-        found(self.act(about(""), work).await?, "mapping", id)
+        found(act(&self.url, &mut self.broken, about(""), work).await?, "mapping", id)
     }
 
     /// Refuses the certificate from `at` on, whatever else it is mapped to; `None`: from now on,
     /// by the database's clock. An earlier revocation stays as early as it is.
     pub async fn mapping_revoke(
-        &self,
+        &mut self,
         id: i64,
         reason: Option<&str>,
         at: Option<&str>,
     ) -> Result<(), StoreError> {
         let at = moment("revoked_at", at.map(str::to_owned).as_ref())?;
         let work = async {
-            Ok(match self {
-                Self::Postgres(side) => sqlx::query(REVOKE_POSTGRES)
+            Ok(match &mut self.side {
+                Side::Postgres(side) => sqlx::query(REVOKE_POSTGRES)
                     .bind(id)
                     .bind(at)
                     .bind(reason)
-                    .execute(&side.pool)
+                    .execute(&mut **side)
                     .await?
                     .rows_affected(),
-                Self::Sqlite(side) => sqlx::query(REVOKE_SQLITE)
+                Side::Sqlite(side) => sqlx::query(REVOKE_SQLITE)
                     .bind(id)
                     .bind(at)
                     .bind(reason)
-                    .execute(&side.pool)
+                    .execute(&mut **side)
                     .await?
                     .rows_affected(),
             })
         };
-        found(self.act(about(""), work).await?, "mapping", id)
+        found(act(&self.url, &mut self.broken, about(""), work).await?, "mapping", id)
     }
 
     /// Removes a mapping; its id is never used again.
-    pub async fn mapping_remove(&self, id: i64) -> Result<(), StoreError> {
+    pub async fn mapping_remove(&mut self, id: i64) -> Result<(), StoreError> {
         let work = async {
-            Ok(on_either!(self, side => {
+            Ok(on_side!(self.side, side => {
                 let query = sqlx::query("delete from mapping where id = $1").bind(id);
-                query.execute(&side.pool).await?.rows_affected()
+                query.execute(&mut **side).await?.rows_affected()
             }))
         };
-        found(self.act(about(""), work).await?, "mapping", id)
+        found(act(&self.url, &mut self.broken, about(""), work).await?, "mapping", id)
     }
 }
 

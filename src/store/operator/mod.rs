@@ -10,12 +10,10 @@ mod mapping;
 mod rule;
 mod user;
 
-use std::future::Future;
-
-use super::error::{StoreError, Subject, classify};
+use super::constraint;
+use super::error::{StoreError, Subject};
 use super::read::Readable;
 use super::value::NewMoment;
-use super::{OPERATOR_LIMIT, Store, constraint, within};
 use crate::directory::row::PatternRow;
 use crate::pki::UnixTime;
 
@@ -133,18 +131,6 @@ macro_rules! bind_pattern {
     };
 }
 pub(super) use bind_pattern;
-
-impl Store {
-    /// Runs one operator's act within its time limit.
-    async fn act<T>(
-        &self,
-        subject: Subject<'_>,
-        work: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<T, StoreError> {
-        let url = self.url();
-        within(url, OPERATOR_LIMIT, work).await?.map_err(|error| classify(error, url, subject))
-    }
-}
 
 fn about(username: &str) -> Subject<'_> {
     Subject { username, group: "" }

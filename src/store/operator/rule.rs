@@ -7,7 +7,7 @@ use crate::directory::row::RuleRow;
 use crate::store::error::StoreError;
 use crate::store::read::Readable;
 use crate::store::value::NewJson;
-use crate::store::{Store, on_either};
+use crate::store::work::{Work, act, on_side};
 
 /// The columns of a rule that say what it does, as an operator writes them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -131,14 +131,14 @@ impl RuleText {
     }
 }
 
-impl Store {
+impl Work {
     /// Adds a rule.
-    pub async fn rule_add(&self, new: &RuleText, by: Option<&str>) -> Result<(), StoreError> {
+    pub async fn rule_add(&mut self, new: &RuleText, by: Option<&str>) -> Result<(), StoreError> {
         let from = moment("valid_from", new.valid_from.as_ref())?;
         let until = moment("valid_until", new.valid_until.as_ref())?;
-        let created_by = by.or(self.role());
+        let created_by = by.or(self.role.as_deref());
         let work = async {
-            on_either!(self, side => sqlx::query(
+            on_side!(self.side, side => sqlx::query(
                 "insert into rule (priority, name, issuer, issuer_key_id, conditions, username, \
                  display_name, email, group_names, users, valid_from, valid_until, note, \
                  created_by) \
@@ -158,40 +158,40 @@ impl Store {
             .bind(until)
             .bind(&new.note)
             .bind(created_by)
-            .execute(&side.pool)
+            .execute(&mut **side)
             .await
             .map(drop))
         };
-        self.act(about(""), work).await
+        act(&self.url, &mut self.broken, about(""), work).await
     }
 
     /// One rule.
-    pub async fn rule_show(&self, priority: i64) -> Result<Rule, StoreError> {
+    pub async fn rule_show(&mut self, priority: i64) -> Result<Rule, StoreError> {
         let sql = format!("{SELECT} where priority = $1");
         let work = async {
-            on_either!(self, side => {
+            on_side!(self.side, side => {
                 let query = sqlx::query(AssertSqlSafe(sql)).bind(priority);
-                query.fetch_optional(&side.pool).await?.map(|row| rule(&row)).transpose()
+                query.fetch_optional(&mut **side).await?.map(|row| rule(&row)).transpose()
             })
         };
-        let rule = self.act(about(""), work).await?;
+        let rule = act(&self.url, &mut self.broken, about(""), work).await?;
         rule.ok_or_else(|| StoreError::NotFound { noun: "rule", name: priority.to_string() })
     }
 
     /// All rules, in the order in which they are asked.
-    pub async fn rule_list(&self) -> Result<Vec<Rule>, StoreError> {
+    pub async fn rule_list(&mut self) -> Result<Vec<Rule>, StoreError> {
         let sql = format!("{SELECT} order by priority");
         let work = async {
-            on_either!(self, side => {
-                let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&side.pool).await?;
+            on_side!(self.side, side => {
+                let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut **side).await?;
                 rows.iter().map(rule).collect()
             })
         };
-        self.act(about(""), work).await
+        act(&self.url, &mut self.broken, about(""), work).await
     }
 
     /// Changes what the edit names and nothing else.
-    pub async fn rule_edit(&self, priority: i64, edit: &RuleEdit) -> Result<(), StoreError> {
+    pub async fn rule_edit(&mut self, priority: i64, edit: &RuleEdit) -> Result<(), StoreError> {
         let (edit_from, from) = edit.valid_from.parts();
         let (edit_until, until) = edit.valid_until.parts();
         let from = moment("valid_from", from)?;
@@ -199,7 +199,7 @@ impl Store {
         let texts = [&edit.name, &edit.display_name, &edit.email, &edit.group_names, &edit.note];
         let [name, display_name, email, group_names, note] = texts.map(Edit::parts);
         let work = async {
-            Ok(on_either!(self, side => sqlx::query(
+            Ok(on_side!(self.side, side => sqlx::query(
                 "update rule set \
                  priority = coalesce($2, priority), \
                  name = case when $3 then $4 else name end, \
@@ -233,33 +233,33 @@ impl Store {
             .bind(until)
             .bind(note.0)
             .bind(note.1)
-            .execute(&side.pool)
+            .execute(&mut **side)
             .await?
             .rows_affected()))
         };
-        found(self.act(about(""), work).await?, "rule", priority)
+        found(act(&self.url, &mut self.broken, about(""), work).await?, "rule", priority)
     }
 
     /// Turns a rule on or off.
-    pub async fn rule_set_enabled(&self, priority: i64, on: bool) -> Result<(), StoreError> {
+    pub async fn rule_set_enabled(&mut self, priority: i64, on: bool) -> Result<(), StoreError> {
         let work = async {
-            Ok(on_either!(self, side => {
+            Ok(on_side!(self.side, side => {
                 let query = sqlx::query("update rule set enabled = $2 where priority = $1");
-                query.bind(priority).bind(on).execute(&side.pool).await?.rows_affected()
+                query.bind(priority).bind(on).execute(&mut **side).await?.rows_affected()
             }))
         };
-        found(self.act(about(""), work).await?, "rule", priority)
+        found(act(&self.url, &mut self.broken, about(""), work).await?, "rule", priority)
     }
 
     /// Removes a rule; users whom it has added stay.
-    pub async fn rule_remove(&self, priority: i64) -> Result<(), StoreError> {
+    pub async fn rule_remove(&mut self, priority: i64) -> Result<(), StoreError> {
         let work = async {
-            Ok(on_either!(self, side => {
+            Ok(on_side!(self.side, side => {
                 let query = sqlx::query("delete from rule where priority = $1").bind(priority);
-                query.execute(&side.pool).await?.rows_affected()
+                query.execute(&mut **side).await?.rows_affected()
             }))
         };
-        found(self.act(about(""), work).await?, "rule", priority)
+        found(act(&self.url, &mut self.broken, about(""), work).await?, "rule", priority)
     }
 }
 

@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 use super::{Edit, Shown, about, moment, user_found};
 use crate::store::error::StoreError;
 use crate::store::read::Readable;
-use crate::store::{Store, on_either};
+use crate::store::work::{Work, act, on_side};
 
 /// A user as the database holds it, as text for people.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -78,15 +78,14 @@ pub struct UserEdit {
     pub note: Edit<String>,
 }
 
-impl Store {
-    /// Adds a user and its memberships, all or nothing.
-    pub async fn user_add(&self, new: &NewUser) -> Result<(), StoreError> {
+impl Work {
+    /// Adds a user and its memberships.
+    pub async fn user_add(&mut self, new: &NewUser) -> Result<(), StoreError> {
         let from = moment("valid_from", new.valid_from.as_ref())?;
         let until = moment("valid_until", new.valid_until.as_ref())?;
-        let created_by = new.created_by.as_deref().or(self.role());
+        let created_by = new.created_by.as_deref().or(self.role.as_deref());
         let work = async {
-            on_either!(self, side => {
-                let mut transaction = side.pool.begin().await?;
+            on_side!(self.side, side => {
                 sqlx::query(
                     "insert into app_user (username, display_name, email, mapped_only, \
                      enabled, valid_from, valid_until, note, created_by) \
@@ -101,34 +100,34 @@ impl Store {
                 .bind(until)
                 .bind(&new.note)
                 .bind(created_by)
-                .execute(&mut *transaction)
+                .execute(&mut **side)
                 .await?;
                 for group in &new.groups {
                     sqlx::query("insert into user_group (username, group_name) values ($1, $2)")
                         .bind(&new.username)
                         .bind(group)
-                        .execute(&mut *transaction)
+                        .execute(&mut **side)
                         .await?;
                 }
-                transaction.commit().await
+                Ok(())
             })
         };
-        self.act(about(&new.username), work).await
+        act(&self.url, &mut self.broken, about(&new.username), work).await
     }
 
     /// One user, byte for byte.
-    pub async fn user_show(&self, username: &str) -> Result<User, StoreError> {
+    pub async fn user_show(&mut self, username: &str) -> Result<User, StoreError> {
         let sql = format!("{SELECT} where username = $1 and username || '' = $1");
         let work = async {
-            on_either!(self, side => {
+            on_side!(self.side, side => {
                 let row = sqlx::query(AssertSqlSafe(sql))
                     .bind(username)
-                    .fetch_optional(&side.pool)
+                    .fetch_optional(&mut **side)
                     .await?;
                 row.map(|row| user(&row)).transpose()
             })
         };
-        let user = self.act(about(username), work).await?;
+        let user = act(&self.url, &mut self.broken, about(username), work).await?;
         let mut user =
             user.ok_or_else(|| StoreError::NoSuchUser { username: username.to_owned() })?;
         let members = self.group_members(Some(username)).await?;
@@ -137,15 +136,15 @@ impl Store {
     }
 
     /// All users, sorted by name.
-    pub async fn user_list(&self) -> Result<Vec<User>, StoreError> {
+    pub async fn user_list(&mut self) -> Result<Vec<User>, StoreError> {
         let sql = format!("{SELECT} order by username");
         let work = async {
-            on_either!(self, side => {
-                let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&side.pool).await?;
+            on_side!(self.side, side => {
+                let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut **side).await?;
                 rows.iter().map(user).collect::<Result<Vec<User>, _>>()
             })
         };
-        let mut users = self.act(about(""), work).await?;
+        let mut users = act(&self.url, &mut self.broken, about(""), work).await?;
         let mut members = std::collections::HashMap::<String, Vec<String>>::new();
         for member in self.group_members(None).await? {
             members.entry(member.username).or_default().push(member.group_name);
@@ -157,7 +156,7 @@ impl Store {
     }
 
     /// Changes what the edit names and nothing else.
-    pub async fn user_edit(&self, username: &str, edit: &UserEdit) -> Result<(), StoreError> {
+    pub async fn user_edit(&mut self, username: &str, edit: &UserEdit) -> Result<(), StoreError> {
         let (edit_name, name) = edit.display_name.parts();
         let (edit_email, email) = edit.email.parts();
         let (edit_from, from) = edit.valid_from.parts();
@@ -166,7 +165,7 @@ impl Store {
         let from = moment("valid_from", from)?;
         let until = moment("valid_until", until)?;
         let work = async {
-            Ok(on_either!(self, side => sqlx::query(
+            Ok(on_side!(self.side, side => sqlx::query(
                 "update app_user set \
                  display_name = case when $2 then $3 else display_name end, \
                  email = case when $4 then $5 else email end, \
@@ -188,55 +187,55 @@ impl Store {
             .bind(until)
             .bind(edit_note)
             .bind(note)
-            .execute(&side.pool)
+            .execute(&mut **side)
             .await?
             .rows_affected()))
         };
-        user_found(self.act(about(username), work).await?, username)
+        user_found(act(&self.url, &mut self.broken, about(username), work).await?, username)
     }
 
     /// Turns a user on or off; memberships and mappings stay.
-    pub async fn user_set_enabled(&self, username: &str, on: bool) -> Result<(), StoreError> {
+    pub async fn user_set_enabled(&mut self, username: &str, on: bool) -> Result<(), StoreError> {
         let work = async {
-            Ok(on_either!(self, side => sqlx::query(
+            Ok(on_side!(self.side, side => sqlx::query(
                 "update app_user set enabled = $2 where username = $1 and username || '' = $1",
             )
             .bind(username)
             .bind(on)
-            .execute(&side.pool)
+            .execute(&mut **side)
             .await?
             .rows_affected()))
         };
-        user_found(self.act(about(username), work).await?, username)
+        user_found(act(&self.url, &mut self.broken, about(username), work).await?, username)
     }
 
     /// Gives a user another name; memberships and mappings follow.
-    pub async fn user_rename(&self, username: &str, new_name: &str) -> Result<(), StoreError> {
+    pub async fn user_rename(&mut self, username: &str, new_name: &str) -> Result<(), StoreError> {
         let work = async {
-            Ok(on_either!(self, side => sqlx::query(
+            Ok(on_side!(self.side, side => sqlx::query(
                 "update app_user set username = $2 where username = $1 and username || '' = $1",
             )
             .bind(username)
             .bind(new_name)
-            .execute(&side.pool)
+            .execute(&mut **side)
             .await?
             .rows_affected()))
         };
-        user_found(self.act(about(new_name), work).await?, username)
+        user_found(act(&self.url, &mut self.broken, about(new_name), work).await?, username)
     }
 
     /// Removes a user with its memberships and mappings.
-    pub async fn user_remove(&self, username: &str) -> Result<(), StoreError> {
+    pub async fn user_remove(&mut self, username: &str) -> Result<(), StoreError> {
         let work = async {
-            Ok(on_either!(self, side => sqlx::query(
+            Ok(on_side!(self.side, side => sqlx::query(
                 "delete from app_user where username = $1 and username || '' = $1",
             )
             .bind(username)
-            .execute(&side.pool)
+            .execute(&mut **side)
             .await?
             .rows_affected()))
         };
-        user_found(self.act(about(username), work).await?, username)
+        user_found(act(&self.url, &mut self.broken, about(username), work).await?, username)
     }
 }
 

@@ -5,7 +5,12 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use certgate::store::{DatabaseUrl, Open, Store};
+use certgate::store::{By, DatabaseUrl, Open, Store};
+
+/// Somebody at a command line, who does not say who.
+pub(crate) const fn by() -> By {
+    By::cli(None)
+}
 
 /// Which of the two databases.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
