@@ -205,7 +205,7 @@ async fn run(listeners: Listeners, config: &Config, gate: &Arc<Gate>) -> anyhow:
             }),
             // One worker: what administrators do never takes from those who answer nginx.
             Role::Admin => {
-                let admin = gate::admin(config, gate)?;
+                let admin = gate::admin(config, &gate)?;
                 server(bound.socket, 1, move |config| {
                     admin::configure(config, Arc::clone(&admin));
                 })

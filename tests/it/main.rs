@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod api_gate;
 mod auth_endpoint;
 mod cli_certificate;
 mod cli_desk;

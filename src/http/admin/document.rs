@@ -122,7 +122,7 @@ fn refusal(status: u16, about: &'static str) -> Response {
         return refusal.build();
     }
     let allow = HeaderBuilder::new()
-        .schema(ObjectBuilder::new().schema_type(Type::String).build())
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
         .description(Some("The methods"))
         .build();
     refusal.header("Allow", allow).build()

@@ -4,9 +4,11 @@
 //! No check before a write: the schema refuses, and the refusal is turned into a sentence. It
 //! must not print, and must not read the clock.
 
+mod administrator;
 mod block;
 mod group;
 mod mapping;
+mod page;
 mod rule;
 mod user;
 
@@ -20,6 +22,7 @@ use crate::pki::UnixTime;
 pub use self::block::{Block, BlockEdit, NewBlock};
 pub use self::group::Member;
 pub use self::mapping::{Mapping, MappingEdit, NewMapping};
+pub use self::page::UserFilter;
 pub use self::rule::{Rule, RuleEdit, RuleText};
 pub use self::user::{NewUser, User, UserEdit};
 
