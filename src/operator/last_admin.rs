@@ -33,14 +33,14 @@ pub struct Administrators {
 #[derive(Debug)]
 struct Shown {
     identity: Identity,
-    /// None where the certificate itself is not known.
+    /// None where the certificate itself is not known, or its dates were judged a moment ago.
     certificate: Option<Certificate>,
 }
 
 impl Administrators {
     /// Reads who administers. Nobody else who asks does so until this transaction ends.
     ///
-    /// `touched` are mappings that count besides: one of another user can make an administrator's
+    /// `caller` is what somebody who asks has shown. `touched` are mappings that count besides: one of another user can make an administrator's
     /// certificate ambiguous, or revoke it.
     ///
     /// # Errors
@@ -48,19 +48,18 @@ impl Administrators {
     pub async fn read(
         work: &mut Work,
         settings: &Settings,
+        caller: Option<&Identity>,
         touched: &[i64],
     ) -> Result<Self, StoreError> {
         let rows = work.administrator_rows(&settings.admin_group, touched).await?;
         let mut shown = Vec::new();
         for mapping in &rows.mappings {
-            shown.extend(read_shown(work, mapping).await?);
+            shown.extend(read_shown(work, mapping, caller).await?);
         }
         // A group that is no name has no member.
-        let group = Name::parse(settings.admin_group.as_bytes())
-            .map_err(|error| StoreError::Unreadable {
-                place: "admin.group".to_owned(),
-                reason: error.to_string(),
-            })?;
+        let group = Name::parse(settings.admin_group.as_bytes()).map_err(|error| {
+            StoreError::Unreadable { place: "admin.group".to_owned(), reason: error.to_string() }
+        })?;
         Ok(Self { directory: Directory::build(&rows, settings), group, shown })
     }
 
@@ -87,17 +86,24 @@ impl Administrators {
         (is_open && user.is_member(self.group.as_str())).then(|| user.username.to_string())
     }
 
-    /// Checks that a change has left somebody, if there was anybody before.
+    /// Checks that a change has left somebody, if there was anybody before: now, and a day later,
+    /// as the database's clock may be ahead and an end can be set for tomorrow.
     ///
     /// # Errors
     /// Nobody is left.
     pub fn check_left(&self, after: &Self, now: UnixTime) -> Result<(), LastAdministrator> {
-        if after.able(now).is_empty() && !self.able(now).is_empty() {
-            return Err(LastAdministrator);
+        let later = UnixTime::from_micros(now.as_micros().saturating_add(FORESIGHT_MICROS));
+        for instant in [now, later] {
+            if after.able(instant).is_empty() && !self.able(instant).is_empty() {
+                return Err(LastAdministrator);
+            }
         }
         Ok(())
     }
 }
+
+/// How far ahead it is judged whether somebody is left: a day.
+const FORESIGHT_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// By the certificate's own dates, as a request with it would be judged.
 fn is_valid(certificate: &Certificate, now: UnixTime) -> bool {
@@ -107,7 +113,11 @@ fn is_valid(certificate: &Certificate, now: UnixTime) -> bool {
 
 /// What a strong mapping's certificate would show: the certificate itself where it is known, else
 /// what the row says of it.
-async fn read_shown(work: &mut Work, mapping: &MappingRow) -> Result<Vec<Shown>, StoreError> {
+async fn read_shown(
+    work: &mut Work,
+    mapping: &MappingRow,
+    caller: Option<&Identity>,
+) -> Result<Vec<Shown>, StoreError> {
     let Some(identity) = partial_identity(&mapping.pattern) else { return Ok(Vec::new()) };
     let Ok(pattern) = parse_pattern(&mapping.pattern) else { return Ok(Vec::new()) };
     if !pattern.kind().is_some_and(Kind::is_strong) {
@@ -116,13 +126,13 @@ async fn read_shown(work: &mut Work, mapping: &MappingRow) -> Result<Vec<Shown>,
     let digest = |digest: Option<Fingerprint>| digest.map(|digest| digest.to_string());
     let serial = identity.serial.as_ref().map(ToString::to_string);
     let ders = work
-        .certificates_like(
+        .administrator_certificates(
             digest(identity.sha256).as_deref(),
             digest(identity.spki_sha256).as_deref(),
             serial.as_deref(),
         )
         .await?;
-    let known: Vec<Shown> = ders
+    let mut known: Vec<Shown> = ders
         .iter()
         .filter_map(|der| Certificate::from_der(der).ok())
         .map(|certificate| Shown {
@@ -131,6 +141,9 @@ async fn read_shown(work: &mut Work, mapping: &MappingRow) -> Result<Vec<Shown>,
         })
         .filter(|shown| pattern.agrees(&shown.identity))
         .collect();
+    if let Some(caller) = caller.filter(|caller| pattern.agrees(caller)) {
+        known.push(Shown { identity: caller.clone(), certificate: None });
+    }
     if known.is_empty() {
         return Ok(vec![Shown { identity, certificate: None }]);
     }

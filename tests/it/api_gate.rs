@@ -10,15 +10,17 @@ use crate::support::office::{Call, ORIGIN, Office};
 fn body(name: &str) -> Option<Value> {
     let none = Value::Null;
     let body = match name {
-        "add_user" => json!({ "username": "dave" }),
+        "add_user" => json!({ "username": "bobby" }),
         "edit_user" | "edit_mapping" | "edit_block" | "edit_rule" => json!({ "note": "changed" }),
-        "rename_user" => json!({ "new_name": "bobby" }),
+        "rename_user" => json!({ "new_name": "bobby.two" }),
         "add_members" => json!({ "usernames": ["bob"] }),
         "remove_members" => json!({ "usernames": ["bob"] }),
         "add_mapping" => json!({ "username": "bob", "pattern": { "sha256": "ab".repeat(32) } }),
         "revoke_mapping" => json!({ "reason": "stolen" }),
         "add_block" => json!({ "pattern": { "sha256": "cd".repeat(32) } }),
-        "add_rule" => json!({ "priority": 20, "issuer": "CN=Example CA", "username": "{common_name}" }),
+        "add_rule" => {
+            json!({ "priority": 20, "issuer": "CN=Example CA", "username": "{subject.CN}" })
+        }
         "remove_user" | "remove_mapping" | "remove_block" | "remove_rule" | "enable_user"
         | "disable_user" | "enable_mapping" | "disable_mapping" | "enable_block"
         | "disable_block" | "enable_rule" | "disable_rule" => none,
@@ -73,21 +75,63 @@ fn no_call_that_was_not_meant_and_nobody_but_an_administrator_changes_anything()
         let alice = &office.alice;
         for (call, status, code, why) in [
             (bare.by(alice), 403, "request_header_required", "without the header"),
-            (good().by(alice).header("Origin", "https://evil.example"), 403, "foreign_origin", "another site"),
+            (
+                good().by(alice).header("Origin", "https://evil.example"),
+                403,
+                "foreign_origin",
+                "another site",
+            ),
             (good().by(alice).header("Origin", "null"), 403, "foreign_origin", "a sandbox"),
-            (good().by(alice).header("Sec-Fetch-Site", "cross-site"), 403, "cross_site", "cross-site"),
-            (good().by(alice).header("Sec-Fetch-Site", "same-site"), 403, "cross_site", "same-site"),
-            (Call::meant(method, path).by(alice).header("Content-Type", form).body(b"a=b"), 415, "not_json", "a form"),
-            (Call::meant(method, path).by(alice).header("Content-Type", "text/plain").body(b"{}"), 415, "not_json", "text"),
+            (
+                good().by(alice).header("Sec-Fetch-Site", "cross-site"),
+                403,
+                "cross_site",
+                "cross-site",
+            ),
+            (
+                good().by(alice).header("Sec-Fetch-Site", "same-site"),
+                403,
+                "cross_site",
+                "same-site",
+            ),
+            (
+                Call::meant(method, path).by(alice).header("Content-Type", form).body(b"a=b"),
+                415,
+                "not_json",
+                "a form",
+            ),
+            (
+                Call::meant(method, path)
+                    .by(alice)
+                    .header("Content-Type", "text/plain")
+                    .body(b"{}"),
+                415,
+                "not_json",
+                "text",
+            ),
             (good().by(&office.bob), 403, "group_required", "no administrator"),
             (good().by(&office.carol), 403, "not_strong", "by a weak mapping"),
             (good().by(&office.mallory), 403, "group_required", "by a rule"),
             (good(), 401, "no_certificate", "without a certificate"),
-            (good().header("X-Remote-User", "alice").header("X-Remote-Groups", "certgate-admin"), 401, "no_certificate", "by header"),
-            (good().by(alice).header("X-SSL-Client-Verify", "SUCCESS"), 401, "malformed_header", "verified twice"),
+            (
+                good().header("X-Remote-User", "alice").header("X-Remote-Groups", "certgate-admin"),
+                401,
+                "no_certificate",
+                "by header",
+            ),
+            (
+                good().by(alice).header("X-SSL-Client-Verify", "SUCCESS"),
+                401,
+                "malformed_header",
+                "verified twice",
+            ),
         ] {
             let answer = office.ask(&call);
-            assert_eq!((answer.status, answer.code().as_str()), (status, code), "{method} {path}, {why}: {answer:?}");
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (status, code),
+                "{method} {path}, {why}: {answer:?}"
+            );
             assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{path}");
         }
         assert_eq!(office.state(), before, "{method} {path}");
@@ -95,7 +139,9 @@ fn no_call_that_was_not_meant_and_nobody_but_an_administrator_changes_anything()
     assert!(tried > 20, "{tried}");
     // The calls are good: only what was wrong with each has kept it out.
     for (method, path, name) in &calls {
-        let call = if method == "GET" { Call::get(path) } else {
+        let call = if method == "GET" {
+            Call::get(path)
+        } else {
             complete(method, &format!("{path}?dry_run=true"), name)
                 .header("Origin", ORIGIN)
                 .header("Sec-Fetch-Site", "same-origin")

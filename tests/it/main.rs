@@ -9,6 +9,8 @@
 )]
 
 mod api_gate;
+mod api_nginx;
+mod api_people;
 mod auth_endpoint;
 mod cli_certificate;
 mod cli_desk;

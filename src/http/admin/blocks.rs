@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::edit;
 use super::operation::{Call, Page, Removed, answer};
 use super::pattern::{Columns, Wanted};
 use super::problem::Problem;
+use super::{body, edit};
 use crate::store::{self, BlockEdit, Edit, NewBlock};
 
 /// A block.
@@ -48,6 +48,7 @@ impl From<store::Block> for Block {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewBlock)]
 pub(super) struct Add {
+    #[serde(deserialize_with = "body::object")]
     pattern: Wanted,
     /// RFC 3339.
     valid_from: Option<String>,

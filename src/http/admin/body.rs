@@ -6,7 +6,10 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt as _;
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize as _;
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor,
+};
 
 use super::problem::Problem;
 
@@ -41,7 +44,23 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let malformed = |error: serde_json::Error| Problem::malformed(format!("the body: {error}"));
     let mut reader = serde_json::Deserializer::from_slice(body);
     Once.deserialize(&mut reader).map_err(malformed)?;
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::malformed("the body is no object"));
+    }
     serde_json::from_slice(body).map_err(malformed)
+}
+
+/// For a field that is an object: what is made for objects would take a list of values as well.
+///
+/// # Errors
+/// It is no object, or not the one that is meant.
+pub(super) fn object<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    let map = serde_json::Map::deserialize(deserializer)?;
+    serde_json::from_value(serde_json::Value::Object(map)).map_err(D::Error::custom)
 }
 
 /// Walks through a value and refuses a key that stands twice in one object: of two readers each
@@ -133,10 +152,12 @@ mod tests {
             (r#"{"name": "\ud800"}"#, false),
             ("", false),
             ("name=alice", false),
+            ("[\"alice\"]", false),
+            ("\"alice\"", false),
         ] {
             assert_eq!(parse::<Body>(body.as_bytes()).is_ok(), is_read, "{body}");
         }
-        assert!(parse::<Value>(b"\"\xff\"").is_err(), "not UTF-8");
-        assert!(parse::<Value>("[".repeat(100_000).as_bytes()).is_err(), "too deep");
+        assert!(parse::<Value>(b"{\"\xff\": 1}").is_err(), "not UTF-8");
+        assert!(parse::<Value>("{\"a\":".repeat(100_000).as_bytes()).is_err(), "too deep");
     }
 }

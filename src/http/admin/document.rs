@@ -20,8 +20,8 @@ use super::routes::{OPERATIONS, PREFIX, variables};
 
 /// The whole document.
 pub(super) fn document() -> Value {
-    let mut components = ComponentsBuilder::new()
-        .schema(ProblemBody::name(), ProblemBody::schema());
+    let mut components =
+        ComponentsBuilder::new().schema(ProblemBody::name(), ProblemBody::schema());
     let mut parts = Vec::new();
     for shape in shapes() {
         parts.push(((shape.name)().into_owned(), (shape.schema)()));
@@ -56,7 +56,7 @@ const ABOUT: &str = "The caller is an administrator by the client certificate th
     passes. Every call that is no GET needs the header X-Certgate-Request: 1 and, with a body, \
     Content-Type: application/json.";
 
-fn shapes() -> impl Iterator<Item = Shape> {
+pub(super) fn shapes() -> impl Iterator<Item = Shape> {
     OPERATIONS.iter().flat_map(|operation| operation.body.into_iter().chain([operation.answer]))
 }
 
@@ -114,9 +114,8 @@ fn problems(operation: &Operation) -> Vec<(u16, &'static str)> {
 }
 
 fn refusal(status: u16, about: &'static str) -> Response {
-    let content = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name(ProblemBody::name())))
-        .build();
+    let content =
+        ContentBuilder::new().schema(Some(Ref::from_schema_name(ProblemBody::name()))).build();
     let refusal = ResponseBuilder::new().description(about).content(problem::MEDIA_TYPE, content);
     if status != 405 {
         return refusal.build();

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::edit;
 use super::operation::{Call, Page, Removed, answer};
 use super::pattern::{Chosen, Columns, Wanted};
 use super::problem::Problem;
+use super::{body, edit};
 use crate::directory::{Kind, parse_pattern};
 use crate::store::{self, Edit, MappingEdit, NewMapping};
 
@@ -59,6 +59,7 @@ impl From<store::Mapping> for Mapping {
 pub(super) struct Add {
     /// An existing user.
     username: String,
+    #[serde(deserialize_with = "body::object")]
     pattern: Wanted,
     /// RFC 3339.
     valid_from: Option<String>,
@@ -130,11 +131,8 @@ pub(super) async fn add(call: &mut Call) -> Result<Value, Problem> {
 pub(super) async fn edit(call: &mut Call) -> Result<Value, Problem> {
     let id = call.id()?;
     let body: Change = call.body()?;
-    let edit = MappingEdit {
-        valid_from: body.valid_from,
-        valid_until: body.valid_until,
-        note: body.note,
-    };
+    let edit =
+        MappingEdit { valid_from: body.valid_from, valid_until: body.valid_until, note: body.note };
     if edit != MappingEdit::default() {
         call.work.mapping_edit(id, &edit).await?;
     }

@@ -46,7 +46,7 @@ use self::routes::Routed;
 use super::authorize::{Gate, request_id};
 use crate::directory::{Name, Settings};
 use crate::operator::Administrators;
-use crate::store::{By, DatabaseUrl, Open, Source, Store, Work};
+use crate::store::{By, DatabaseUrl, Open, Source, Store, StoreError, Work};
 
 /// How long a body may take to come; the proxy has it whole already.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
@@ -127,7 +127,11 @@ struct Order {
 }
 
 impl Worker {
-    async fn answer(&self, request: &HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
+    async fn answer(
+        &self,
+        request: &HttpRequest,
+        payload: Payload,
+    ) -> Result<HttpResponse, Problem> {
         // The body first: who is let in is judged when everything has arrived.
         let body = within(BODY_LIMIT, body::read(payload)).await;
         let body = body.unwrap_or_else(|| {
@@ -143,7 +147,7 @@ impl Worker {
         let value = match value {
             Ok(value) => value,
             Err(problem) => {
-                if matches!(problem.code, "database_away" | "database") {
+                if matches!(problem.code, "database_away" | "database" | "outcome_unknown") {
                     self.store.lock().await.take();
                 }
                 return Err(problem);
@@ -193,11 +197,7 @@ impl Worker {
             is_dry_run: query.flag(DRY_RUN.name).unwrap_or_default(),
             query,
             body,
-            by: By {
-                actor: Some(caller.username.clone()),
-                source: Source::Api,
-                request_id: id,
-            },
+            by: By { actor: Some(caller.username.clone()), source: Source::Api, request_id: id },
             caller,
         })
     }
@@ -219,7 +219,7 @@ impl Worker {
         let mut call = self.call(order, work);
         let value = limited(guarded(act, &mut call, &self.admin.settings)).await?;
         if !is_dry_run {
-            call.work.commit().await?;
+            call.work.commit().await.map_err(unknown_outcome)?;
         }
         Ok(value)
     }
@@ -243,7 +243,7 @@ impl Worker {
     /// Opens the database if need be and begins.
     async fn begin(
         &self,
-        begin: impl AsyncFnOnce(Store) -> Result<Work, crate::store::StoreError>,
+        begin: impl AsyncFnOnce(Store) -> Result<Work, StoreError>,
     ) -> Result<Work, Problem> {
         let work = async {
             let mut kept = self.store.lock().await;
@@ -274,14 +274,16 @@ async fn guarded(
     settings: &Settings,
 ) -> Result<Value, Problem> {
     call.work.lock_administrators().await?;
-    let before = Administrators::read(&mut call.work, settings, &[]).await?;
-    let admitted = before.admits(&call.caller.identity, call.now);
+    let caller = call.caller.identity.clone();
+    let before = Administrators::read(&mut call.work, settings, Some(&caller), &[]).await?;
+    let admitted = before.admits(&caller, call.now);
     if admitted.as_deref() != Some(&call.caller.username) {
         let why = "the database no longer knows the caller as an administrator";
         return Err(Problem::new(StatusCode::FORBIDDEN, "no_longer_administrator", why));
     }
     let value = act(call).await?;
-    let after = Administrators::read(&mut call.work, settings, &call.touched).await?;
+    let after =
+        Administrators::read(&mut call.work, settings, Some(&caller), &call.touched).await?;
     before.check_left(&after, call.now)?;
     Ok(value)
 }
@@ -295,6 +297,14 @@ async fn limited<T>(act: impl Future<Output = Result<T, Problem>>) -> Result<T, 
 /// The result, if it comes in time.
 async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(limit, work).await.ok()
+}
+
+/// The database went away while it was told to keep the change.
+fn unknown_outcome(error: StoreError) -> Problem {
+    if !error.is_retryable() {
+        return error.into();
+    }
+    Problem::unavailable("outcome_unknown", format!("{error}; look whether the change was made"))
 }
 
 fn other_methods(verbs: &[operation::Verb]) -> Problem {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::Schema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Ref, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::body;
@@ -137,15 +137,45 @@ impl Shape {
 }
 
 /// One page of a list.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Page<T: ToSchema> {
+#[derive(Serialize)]
+pub(super) struct Page<T> {
     /// In the order of their keys.
     items: Vec<T>,
     /// Where the next page begins; null on the last one.
     next_cursor: Option<String>,
 }
 
-impl<T: ToSchema> Page<T> {
+impl<T> PartialSchema for Page<T>
+where
+    T: ToSchema,
+{
+    fn schema() -> RefOr<Schema> {
+        let cursor = SchemaType::from_iter([Type::String, Type::Null]);
+        ObjectBuilder::new()
+            .property("items", ArrayBuilder::new().items(Ref::from_schema_name(T::name())))
+            .required("items")
+            .property("next_cursor", ObjectBuilder::new().schema_type(cursor))
+            .required("next_cursor")
+            .build()
+            .into()
+    }
+}
+
+impl<T> ToSchema for Page<T>
+where
+    T: ToSchema,
+{
+    fn name() -> Cow<'static, str> {
+        format!("{}Page", T::name()).into()
+    }
+
+    fn schemas(parts: &mut Vec<(String, RefOr<Schema>)>) {
+        parts.push((T::name().into_owned(), T::schema()));
+        T::schemas(parts);
+    }
+}
+
+impl<T> Page<T> {
     /// Of a list that was asked for one more than a page holds.
     pub(super) fn cut(mut items: Vec<T>, limit: u32, key: impl Fn(&T) -> String) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -148,7 +148,9 @@ fn from_certificate(certificate: &Certificate, by: By) -> Result<PatternText, Pr
     let issuer = Some(certificate.issuer.to_exact_text());
     let none = PatternText::default();
     if by == By::IssuerSerial && certificate.serial.is_odd() {
-        return refused("its serial breaks RFC 5280, 4.1.2.2, and matches nothing; choose another by");
+        return refused(
+            "its serial breaks RFC 5280, 4.1.2.2, and matches nothing; choose another by",
+        );
     }
     let by_subject = matches!(by, By::IssuerSubject | By::Subject);
     if by_subject && certificate.subject.is_empty() {
@@ -177,7 +179,9 @@ fn check_agreement(pattern: &Pattern, certificate: &Certificate) -> Result<(), P
     if differing.is_empty() {
         return Ok(());
     }
-    let why = format!("this would not match the certificate, which says otherwise, or nothing, of: {}",
-        differing.join(", "));
+    let why = format!(
+        "this would not match the certificate, which says otherwise, or nothing, of: {}",
+        differing.join(", ")
+    );
     Err(Problem::refused("bad_value", why))
 }

@@ -35,11 +35,8 @@ pub(super) const DRY_RUN: Parameter = Parameter {
 };
 pub(super) const LIMIT: Parameter =
     Parameter { name: "limit", kind: Kind::Limit, about: "Most items of this page" };
-pub(super) const CURSOR: Parameter = Parameter {
-    name: "cursor",
-    kind: Kind::Text,
-    about: "The next_cursor of the page before",
-};
+pub(super) const CURSOR: Parameter =
+    Parameter { name: "cursor", kind: Kind::Text, about: "The next_cursor of the page before" };
 
 /// What was sent.
 #[derive(Debug)]
@@ -104,9 +101,7 @@ impl Parameter {
     fn check(&self, value: &str) -> Result<(), Problem> {
         let is_good = match self.kind {
             Kind::Boolean => matches!(value, "true" | "false"),
-            Kind::Limit => {
-                value.parse::<u32>().is_ok_and(|limit| (1..=MAX_LIMIT).contains(&limit))
-            }
+            Kind::Limit => value.parse::<u32>().is_ok_and(|limit| (1..=MAX_LIMIT).contains(&limit)),
             Kind::Text => !value.is_empty() && !value.contains('\0'),
             Kind::Word(words) => words.contains(&value),
         };

@@ -74,7 +74,7 @@ impl Work {
 
     /// Certificates that were given or seen and have this fingerprint, this key or this serial, as
     /// DER; not judged.
-    pub async fn certificates_like(
+    pub async fn administrator_certificates(
         &mut self,
         sha256: Option<&str>,
         spki_sha256: Option<&str>,

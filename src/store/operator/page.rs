@@ -106,8 +106,7 @@ impl Work {
         limit: u32,
     ) -> Result<Vec<Mapping>, StoreError> {
         let of_user = if username.is_some() { "and username = $3" } else { "" };
-        let sql =
-            format!("{} where id > $1 {of_user} order by id limit $2", mapping::SELECT);
+        let sql = format!("{} where id > $1 {of_user} order by id limit $2", mapping::SELECT);
         let work = async {
             on_side!(self.side, side => {
                 let query = sqlx::query(AssertSqlSafe(sql));

@@ -40,6 +40,17 @@ impl Office {
 
     /// As [`Office::open`], with further lines for `certgate.toml`.
     pub(crate) fn open_with(kind: Kind, further: &str) -> Self {
+        let office = Self::empty_with(kind, further);
+        office.move_in();
+        office
+    }
+
+    /// An office in which nobody is known yet.
+    pub(crate) fn empty(kind: Kind) -> Self {
+        Self::empty_with(kind, "")
+    }
+
+    fn empty_with(kind: Kind, further: &str) -> Self {
         let folder = Workshop::open("certgate-office").unwrap();
         let socket = folder.folder().join("admin.sock");
         let ca = Issuer::root(&folder.folder().join("ca"), "Example CA");
@@ -51,6 +62,11 @@ impl Office {
             socket.display()
         );
         let certgate = Certgate::start_on_with(&database, &configuration);
+        Self { certgate, database, ca, alice, bob, carol, mallory, socket, _folder: folder }
+    }
+
+    fn move_in(&self) {
+        let certgate = &self.certgate;
         certgate.run(&["user", "add", "alice", "--group", "certgate-admin", "--group", "ops"]);
         certgate.run(&["user", "add", "bob", "--group", "ops"]);
         certgate.run(&["user", "add", "carol", "--group", "certgate-admin"]);
@@ -59,20 +75,17 @@ impl Office {
             let file = certificate.alone.to_str().unwrap();
             certgate.run(&["mapping", "add", user, "--cert", file, "--by", by]);
         };
-        map("alice", &alice, "sha256");
-        map("bob", &bob, "sha256");
-        map("carol", &carol, "issuer-subject");
-        let rule = ["--username", "{common_name}", "--users", "existing"];
-        let issuer = ["--issuer", ca.pem.to_str().unwrap()];
-        let conditions = ["--conditions", r#"{"all":[{"common_name":{"equals":"mallory"}}]}"#];
+        map("alice", &self.alice, "sha256");
+        map("bob", &self.bob, "sha256");
+        map("carol", &self.carol, "issuer-subject");
+        let rule = ["--username", "{subject.CN}", "--users", "existing"];
+        let issuer = ["--issuer", self.ca.pem.to_str().unwrap()];
+        let conditions = ["--conditions", r#"{"all":[{"attribute":"CN","equals":"mallory"}]}"#];
         certgate.run(&[&["rule", "add", "10"][..], &issuer, &rule, &conditions].concat());
-        let office =
-            Self { certgate, database, ca, alice, bob, carol, mallory, socket, _folder: folder };
-        for who in [&office.alice, &office.bob, &office.carol] {
-            office.certgate.wait_for_reason(who, "mapped");
+        for who in [&self.alice, &self.bob, &self.carol] {
+            certgate.wait_for_reason(who, "mapped");
         }
-        office.certgate.wait_for_reason(&office.mallory, "rule");
-        office
+        certgate.wait_for_reason(&self.mallory, "rule");
     }
 
     /// Where the API listens.
@@ -106,8 +119,9 @@ impl Office {
     /// Everything that people can change, as text.
     pub(crate) fn state(&self) -> String {
         let tables = ["app_user", "user_group", "mapping", "block", "rule"];
-        let columns = "sha256, origin, state";
-        let mut state = self.database.sql(&format!("select {columns} from certificate order by 1;"));
+        let certificates = "select sha256, origin, state from certificate \
+             where origin = 'given' or state = 'ignored' order by 1;";
+        let mut state = self.database.sql(certificates);
         for table in tables {
             state.push_str(&self.database.sql(&format!("select * from {table} order by 1, 2;")));
         }
@@ -142,8 +156,7 @@ impl Call {
 
     /// With the certificate, as nginx passes it.
     pub(crate) fn by(self, who: &Issued) -> Self {
-        self.header("X-SSL-Client-Verify", "SUCCESS")
-            .header("X-SSL-Client-Cert", &who.escaped())
+        self.header("X-SSL-Client-Verify", "SUCCESS").header("X-SSL-Client-Cert", &who.escaped())
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -160,7 +173,14 @@ impl Call {
         self
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    /// The same as a dry run.
+    pub(crate) fn rehearsed(mut self) -> Self {
+        self.path.push_str("?dry_run=true");
+        self
+    }
+
+    /// As it goes over the wire.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut text = format!(
             "{} {} HTTP/1.1\r\nHost: certgate\r\nConnection: close\r\nContent-Length: {}\r\n",
             self.method,
