@@ -6,7 +6,8 @@
 --
 -- service   what `certgate serve` connects as: reads the directory, and reports what it saw through
 --           functions that can do nothing else. It writes to no table.
--- editor    people who manage users and certificates, by SQL or the command line; not the schema.
+-- editor    people who manage users and certificates, by SQL or the command line; not the schema, and
+--           of the audit, which the database writes, they can only read.
 -- auditor   reads everything and changes nothing.
 --
 -- A role that does not exist is made, able to log in and without a password: give it one with
@@ -33,10 +34,10 @@ grant usage on schema :"schema" to :"service", :"editor", :"auditor";
 
 -- What an earlier run or somebody else gave them.
 revoke all on certgate_schema, feed, change, app_user, user_group, mapping, block, rule, certificate,
-    denial, inbox
+    denial, inbox, audit
     from :"service", :"editor", :"auditor";
 revoke all on function certgate_tend(), certgate_report_seen(jsonb), certgate_report_denied(jsonb),
-    certgate_provision(integer, text, text, text)
+    certgate_provision(integer, text, text, text), certgate_audit_prune(timestamptz)
     from :"service", :"editor", :"auditor";
 
 grant select on certgate_schema, feed, change, app_user, user_group, mapping, block, rule
@@ -47,6 +48,6 @@ grant execute on function certgate_tend(), certgate_report_seen(jsonb),
 grant insert, update, delete on app_user, user_group, mapping, block, rule to :"editor";
 -- The inbox is worked off by ignoring rows; certificates that people hand in are given.
 grant select, insert, update, delete on certificate to :"editor";
-grant select on denial, inbox to :"editor";
-grant select on certificate, denial, inbox to :"auditor";
+grant select on denial, inbox, audit to :"editor";
+grant select on certificate, denial, inbox, audit to :"auditor";
 commit;

@@ -416,6 +416,8 @@ mod tests {
         # TYPE certgate_crl_oldest_age_seconds gauge
         # HELP certgate_crl_next_update_seconds Time to the first nextUpdate of a CRL in force; negative once it has passed.
         # TYPE certgate_crl_next_update_seconds gauge
+        # HELP certgate_crl_life_left_ratio Smallest part of a CRL's life that is left: 1 at thisUpdate, 0 at nextUpdate, negative after it.
+        # TYPE certgate_crl_life_left_ratio gauge
         # EOF
         ");
     }

@@ -137,7 +137,9 @@ fn check_trust(config: &Config, reader: &mut Reader) {
         reader.problem("trust.mode", Fault::new(what, "name the PEM files of the CAs there"));
     }
     let callers = callers_meant(reader);
-    if mode == TrustMode::Own && !callers.trusted && !callers.secret {
+    // A dialect without a word about verification is told of as a whole, below.
+    let is_told = config.proxy.dialect.headers().verify.is_none();
+    if mode == TrustMode::Own && !is_told && !callers.trusted && !callers.secret {
         let what = "is own, and nothing tells the proxy from anybody else: a certificate is public, \
                     and its chain proves nothing about who sends it";
         reader.problem("trust.mode", Fault::new(what, "set proxy.trusted or proxy.secret_file"));
@@ -160,7 +162,8 @@ fn check_verify_signal(config: &Config, reader: &mut Reader) {
     let verifies = config.trust.mode == TrustMode::Own;
     if !verifies || !knows_caller {
         let what = format!("{dialect} does not say whether the certificate was verified");
-        let remedy = "set trust.mode = \"own\" and proxy.trusted or proxy.secret_file";
+        let remedy = "set trust.mode = \"own\" with trust.anchors, and proxy.trusted or \
+                      proxy.secret_file";
         reader.problem("proxy.dialect", Fault::new(what, remedy));
     }
 }

@@ -167,8 +167,10 @@ pub static KEYS: &[Key] = &[
         "proxy.dialect",
         Shape::Text,
         "\"nginx\"",
-        "How the proxy says whose certificate it is: nginx, rfc9440, haproxy, apache, django-x509, \
-         django-tls-certificate-auth or django-ssl-auth; traefik and caddy are not available yet",
+        "How the proxy says whose certificate it is: nginx, rfc9440, haproxy, apache, traefik, caddy, \
+         django-x509, django-tls-certificate-auth or django-ssl-auth; traefik and caddy do not say \
+         whether they verified it: they need trust.mode = \"own\" and proxy.trusted or \
+         proxy.secret_file",
     ),
     key(
         "proxy.legacy_dn",

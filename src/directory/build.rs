@@ -279,10 +279,12 @@ impl Directory {
     /// Whether its user is there is looked at later.
     fn add_mapping(&mut self, row: &MappingRow, issuers: &mut Issuers) {
         let key = Key::Id(row.id);
-        match Mapping::pack(row, issuers) {
-            Ok(record) if self.mappings.insert(&record) => {}
-            Ok(_) => self.report(Relation::Mapping, key, no_room()),
-            Err(error) => self.report(Relation::Mapping, key, error),
+        let read = Mapping::read(row, issuers);
+        let is_put = read.record.is_none_or(|record| self.mappings.insert(&record));
+        if let Some(error) = read.fault {
+            self.report(Relation::Mapping, key, error);
+        } else if !is_put {
+            self.report(Relation::Mapping, key, no_room());
         }
     }
 
@@ -330,7 +332,9 @@ impl Directory {
 
     fn report_orphans(&mut self) {
         let users = &self.users;
-        let orphans = self.mappings.iter().filter(|one| users.get(one.username).is_none());
+        // Of a row that cannot be read that was told already.
+        let read = self.mappings.iter().filter(|one| !one.is_doubtful);
+        let orphans = read.filter(|one| users.get(one.username).is_none());
         let orphans: Vec<i64> = orphans.map(|mapping| mapping.id).collect();
         orphans.into_iter().for_each(|id| self.report_orphan(id));
     }

@@ -119,6 +119,9 @@ fn why(mapping: &Mapping<'_>, identity: &Identity, now: UnixTime, kinds: Kinds) 
     if mapping.is_revoked(now) {
         return (true, "matches and is revoked".to_owned());
     }
+    if mapping.is_doubtful {
+        return (false, "cannot be read as a whole, and lets nobody in".to_owned());
+    }
     if !mapping.window.enabled {
         return (true, "matches and is disabled".to_owned());
     }

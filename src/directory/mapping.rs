@@ -9,8 +9,9 @@ use super::unusable::RowError;
 use super::window::Window;
 use crate::pki::{Identity, UnixTime};
 
-/// A readable mapping, borrowed from the directory. A row of which any column cannot be read is
-/// never one: it would match more than was meant.
+/// A mapping, borrowed from the directory. A row of which any column cannot be read never lets
+/// anybody in, because it would match more than was meant; if it is revoked and something strong of
+/// it can be read, it goes on revoking by that.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Mapping<'d> {
     /// The row's id.
@@ -23,38 +24,57 @@ pub struct Mapping<'d> {
     pub window: Window,
     /// From when on it is revoked.
     pub revoked_at: Option<UnixTime>,
+    /// Whether a part of the row cannot be read, so that it only ever revokes.
+    pub is_doubtful: bool,
     /// The canonical bytes of each column that is set, as in [`Column::ALL`].
     #[serde(borrow)]
     columns: [Option<&'d [u8]>; Column::ALL.len()],
 }
 
+/// The record of a row, if it counts for anything, and what of the row cannot be read.
+pub(super) struct Read {
+    pub(super) record: Option<Vec<u8>>,
+    pub(super) fault: Option<RowError>,
+}
+
 impl<'d> Mapping<'d> {
     /// Reads a row into the record that [`Mapping::unpack`] reads.
-    pub(super) fn pack(row: &MappingRow, issuers: &mut Issuers) -> Result<Vec<u8>, RowError> {
+    pub(super) fn read(row: &MappingRow, issuers: &mut Issuers) -> Read {
+        let mut fault = None;
         let username = std::str::from_utf8(&row.username)
-            .map_err(|_| RowError::new("username", "is not UTF-8"))?;
+            .inspect_err(|_| fault = Some(RowError::new("username", "is not UTF-8")))
+            .unwrap_or_default();
         let read = Pattern::read_with(&row.pattern, issuers);
-        if let Some(fault) = read.faults.into_iter().next() {
-            return Err(RowError::new(fault.column.name(), fault.why));
+        if let Some(error) = read.faults.into_iter().next() {
+            fault.get_or_insert(RowError::new(error.column.name(), error.why));
         }
         let pattern = read.pattern;
-        let kind = pattern.kind().ok_or_else(|| {
-            RowError::new("issuer", "nothing but the issuer is set: whom would it name?")
-        })?;
-        let mapping = Mapping {
-            id: row.id,
-            username,
-            kind,
-            window: read::window(
-                row.enabled,
-                row.valid_from.as_deref(),
-                row.valid_until.as_deref(),
-            )?,
-            revoked_at: read::time("revoked_at", row.revoked_at.as_deref())?,
-            columns: Column::ALL.map(|column| pattern.value(column).map(Value::bytes)),
+        let window =
+            read::window(row.enabled, row.valid_from.as_deref(), row.valid_until.as_deref())
+                .unwrap_or_else(|error| {
+                    fault.get_or_insert(error);
+                    Window { enabled: false, valid_from: None, valid_until: None }
+                });
+        let revoked_at =
+            read::time("revoked_at", row.revoked_at.as_deref()).unwrap_or_else(|error| {
+                // It was meant to be revoked; from when on is not known, so always.
+                fault.get_or_insert(error);
+                Some(UnixTime::from_micros(i64::MIN))
+            });
+        let Some(kind) = pattern.kind() else {
+            let why = "nothing but the issuer is set: whom would it name?";
+            let fault = fault.unwrap_or_else(|| RowError::new("issuer", why));
+            return Read { record: None, fault: Some(fault) };
         };
+        let is_doubtful = fault.is_some();
+        if is_doubtful && !(kind.is_strong() && revoked_at.is_some()) {
+            return Read { record: None, fault };
+        }
+        let columns = Column::ALL.map(|column| pattern.value(column).map(Value::bytes));
+        let mapping =
+            Mapping { id: row.id, username, kind, window, revoked_at, is_doubtful, columns };
         // Only a sink that is full fails, and this one grows.
-        Ok(postcard::to_allocvec(&mapping).unwrap_or_default())
+        Read { record: Some(postcard::to_allocvec(&mapping).unwrap_or_default()), fault }
     }
 
     /// Reads a record; none for what is no record.
@@ -108,6 +128,6 @@ impl<'d> Mapping<'d> {
     /// Whether it lets its user in at `now`.
     #[must_use]
     pub fn is_active(&self, now: UnixTime) -> bool {
-        self.window.is_open(now) && !self.is_revoked(now)
+        !self.is_doubtful && self.window.is_open(now) && !self.is_revoked(now)
     }
 }

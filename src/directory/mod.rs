@@ -147,8 +147,9 @@ impl Directory {
     /// 1. a matching strong mapping whose revocation is reached wins, whatever else matches;
     /// 2. the strongest kind with any match, active or not, decides alone.
     ///
-    /// Fails closed: an odd serial, a name with a control character, an invisible column or an
-    /// unreadable row matches nothing.
+    /// Fails closed: an odd serial, a name with a control character or an invisible column matches
+    /// nothing; a row that cannot be read lets nobody in, and if it is revoked it still revokes by
+    /// what is strong and can be read of it.
     #[must_use]
     pub fn find<'d>(&'d self, identity: &Identity, now: UnixTime, kinds: Kinds) -> Found<'d> {
         for kind in Kind::ALL.into_iter().filter(|kind| kind.is_strong()) {
@@ -162,6 +163,7 @@ impl Directory {
         for kind in Kind::ALL.into_iter().filter(|kind| kinds.contains(*kind)) {
             let matches = self.mappings.matches(kind, identity);
             let mut matches = matches
+                .filter(|mapping| !mapping.is_doubtful)
                 .filter_map(|mapping| {
                     let user = self.users.get(mapping.username)?;
                     Some((mapping, user))
@@ -186,7 +188,7 @@ impl Directory {
         self.users.len()
     }
 
-    /// How many readable mappings there are.
+    /// How many mappings there are that count for anything.
     #[must_use]
     pub const fn mapping_count(&self) -> usize {
         self.mappings.len()

@@ -12,7 +12,7 @@ use super::user::User;
 use super::{Builder, Directory};
 
 /// The form of the pieces; another form has another number.
-pub const PART_VERSION: u32 = 1;
+pub const PART_VERSION: u32 = 2;
 
 /// What a piece is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +52,8 @@ pub struct PartError {
 }
 
 impl Directory {
-    /// Every piece, users first. Rows that could not be read, and mappings of nobody, are not among
-    /// them.
+    /// Every piece, users first. Rows that count for nothing, because they could not be read, and
+    /// mappings of nobody are not among them.
     pub fn parts(&self) -> impl Iterator<Item = (Part, Cow<'_, [u8]>)> {
         let packed = |bytes: Result<Vec<u8>, _>| Cow::Owned(bytes.unwrap_or_default());
         let users = self.users.records().map(|record| (Part::User, Cow::Borrowed(record)));

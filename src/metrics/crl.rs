@@ -26,6 +26,9 @@ pub struct CrlTimes {
     pub oldest_age_seconds: i64,
     /// To the first nextUpdate; negative once it has passed.
     pub next_update_seconds: i64,
+    /// The smallest part of a list's life, from thisUpdate to nextUpdate, that is left, in
+    /// thousandths; negative once it is over.
+    pub life_left_thousandths: i64,
 }
 
 type Source = Box<dyn Fn() -> Option<CrlTimes> + Send + Sync>;
@@ -63,6 +66,16 @@ impl Collector for CrlClock {
             None,
             MetricType::Gauge,
         )?;
-        ConstGauge::new(left).encode(next)
+        ConstGauge::new(left).encode(next)?;
+        #[expect(clippy::cast_precision_loss, reason = "thousandths of centuries fit 52 bits")]
+        let life = times.map_or(1.0, |times| times.life_left_thousandths as f64 / 1000.0);
+        let life_left = encoder.encode_descriptor(
+            "crl_life_left_ratio",
+            "Smallest part of a CRL's life that is left: 1 at thisUpdate, 0 at nextUpdate, negative \
+             after it.",
+            None,
+            MetricType::Gauge,
+        )?;
+        ConstGauge::new(life).encode(life_left)
     }
 }

@@ -16,6 +16,16 @@ impl Fingerprint {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// As [`Fingerprint::of`], with a call of `pause` after every short step.
+    pub fn of_in_steps(bytes: &[u8], pause: &mut dyn FnMut()) -> Self {
+        let mut digest = Sha256::new();
+        for step in bytes.chunks(STEP_BYTES) {
+            digest.update(step);
+            pause();
+        }
+        Self(digest.finalize().into())
+    }
+
     /// Reads 64 hexadecimal digits of either case, in one piece or with a colon between all pairs.
     pub fn parse(text: &str) -> Result<Self, FingerprintError> {
         let mut octets = [0; 32];
@@ -97,6 +107,8 @@ pub(super) const fn hex_digit(digit: u8) -> Option<u8> {
     }
 }
 
+/// Bytes between two pauses: some tens of microseconds.
+const STEP_BYTES: usize = 32 * 1024;
 /// Octets of a SHA-1 digest.
 const SHA1_OCTETS: usize = 20;
 
@@ -112,6 +124,17 @@ mod tests {
         assert_eq!(Fingerprint::of(b"abc").to_string(), ABC);
         assert_eq!(format!("{:?}", Fingerprint::of(b"abc")), ABC);
         assert_eq!(Fingerprint::of(b"abc").as_bytes()[0], 0xba);
+    }
+
+    #[test]
+    fn steps_make_no_other_digest() {
+        for length in [0, 1, STEP_BYTES - 1, STEP_BYTES, 3 * STEP_BYTES + 7] {
+            let bytes: Vec<u8> = (0..=250).cycle().take(length).collect();
+            let mut pauses = 0;
+            let stepped = Fingerprint::of_in_steps(&bytes, &mut || pauses += 1);
+            assert_eq!(stepped, Fingerprint::of(&bytes));
+            assert_eq!(pauses, length.div_ceil(STEP_BYTES));
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub use certificate::{Certificate, CertificateError, MAX_CERTIFICATE_DER_BYTES, 
 pub use chain::{
     Chain, ChainError, Link, MAX_CHAIN_CERTIFICATES, StoreError, TrustStore, Validity,
 };
-pub use crl::{CrlError, ReasonCode, RevocationList, Scope, SignedList, split_lists};
+pub use crl::{CrlError, ListFile, ReasonCode, RevocationList, Scope, SignedList, split_lists};
 pub use der::DerError;
 pub use dn::{
     AttributeType, DistinguishedName, DnError, MAX_DN_ATTRIBUTES, MAX_DN_BYTES, SlashForm,

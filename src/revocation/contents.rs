@@ -13,14 +13,17 @@ pub(super) struct Contents {
 }
 
 /// Reads a file of CRLs, of issuers' certificates, or of both.
-pub(super) fn read_contents(path: &Path) -> Result<(Contents, Stamp), String> {
-    let (bytes, stamp) = sources::read(path).map_err(|error| error.to_string())?;
-    let contents = catch_unwind(AssertUnwindSafe(|| contents(bytes)));
+pub(super) fn read_contents(
+    path: &Path,
+    pause: &mut dyn FnMut(),
+) -> Result<(Contents, Stamp), String> {
+    let (bytes, stamp) = sources::read(path, pause).map_err(|error| error.to_string())?;
+    let contents = catch_unwind(AssertUnwindSafe(|| contents(bytes, pause)));
     Ok((contents.unwrap_or_else(|_| Err(DEFECT.to_owned()))?, stamp))
 }
 
-fn contents(bytes: Vec<u8>) -> Result<Contents, String> {
-    let Some(lists) = split_lists(&bytes).map_err(|error| error.to_string())? else {
+fn contents(bytes: Vec<u8>, pause: &mut dyn FnMut()) -> Result<Contents, String> {
+    let Some(file) = split_lists(&bytes, pause).map_err(|error| error.to_string())? else {
         return match SignedList::from_der(&bytes) {
             Ok(_) => Ok(Contents { certificates: Vec::new(), lists: vec![bytes] }),
             Err(error) => match Certificate::from_der(&bytes) {
@@ -29,17 +32,18 @@ fn contents(bytes: Vec<u8>) -> Result<Contents, String> {
             },
         };
     };
-    let certificates =
-        Certificate::all_from_file_bytes(&bytes).map_err(|error| error.to_string())?;
-    if lists.is_empty() && certificates.is_empty() {
+    let certificates = file.certificates.iter().map(|der| Certificate::from_der(der));
+    let certificates: Vec<_> =
+        certificates.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    if file.lists.is_empty() && certificates.is_empty() {
         return Err("there is neither a CRL nor a certificate in it".to_owned());
     }
-    Ok(Contents { certificates, lists })
+    Ok(Contents { certificates, lists: file.lists })
 }
 
 /// Reads a file of CAs' certificates.
 pub(super) fn read_authorities(path: &Path) -> Result<Vec<Certificate>, String> {
-    let (bytes, _) = sources::read(path).map_err(|error| error.to_string())?;
+    let (bytes, _) = sources::read(path, &mut || {}).map_err(|error| error.to_string())?;
     let read = catch_unwind(AssertUnwindSafe(|| {
         Certificate::all_from_file_bytes(&bytes).map_err(|error| error.to_string())
     }));

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::contents::{DEFECT, read_authorities, read_contents};
 use super::lists::Taken;
+use super::pace::Pacer;
 use super::sources::{self, Sources, Stamp};
 use super::{Ancestry, Authorities, Lists};
 use crate::pki::{
@@ -29,6 +30,7 @@ pub struct Loader {
     authorities: Arc<Authorities>,
     /// What is wrong, by file.
     problems: BTreeMap<PathBuf, String>,
+    pacer: Pacer,
 }
 
 /// What a look found.
@@ -76,7 +78,19 @@ impl Loader {
             store_is_settled: false,
             authorities: Arc::default(),
             problems: BTreeMap::new(),
+            pacer: Pacer::hurried(),
         }
+    }
+
+    /// Has it rest between short steps from here on, because requests are answered meanwhile.
+    pub fn slow_down(&mut self) {
+        self.pacer.slow_down();
+    }
+
+    /// How often it has rested.
+    #[cfg(test)]
+    pub(super) fn rests(&self) -> u64 {
+        self.pacer.count()
     }
 
     /// The value that the last look left.
@@ -115,6 +129,7 @@ impl Loader {
 
     /// Reads what has changed.
     pub fn look(&mut self, now: UnixTime) -> Looked {
+        self.pacer.begin();
         let before = self.problems.clone();
         let store = self.look_at_store(now);
         let issuers_before = self.issuers_beside();
@@ -212,7 +227,7 @@ impl Loader {
             if seen.is_settled && seen.stamp.is_some() && seen.stamp == stamp {
                 continue;
             }
-            match read_contents(&path) {
+            match read_contents(&path, &mut || self.pacer.pause()) {
                 Ok((contents, stamp)) => {
                     self.problems.remove(&path);
                     seen.stamp = Some(stamp);
@@ -247,7 +262,7 @@ impl Loader {
 
     /// Adds the files whose lists could not be verified and now might be.
     fn with_retries(
-        &self,
+        &mut self,
         mut changed: BTreeMap<PathBuf, Vec<Vec<u8>>>,
         has_new_issuers: bool,
     ) -> BTreeMap<PathBuf, Vec<Vec<u8>>> {
@@ -259,7 +274,7 @@ impl Loader {
             };
             if again
                 && !changed.contains_key(path)
-                && let Ok((contents, _)) = read_contents(path)
+                && let Ok((contents, _)) = read_contents(path, &mut || self.pacer.pause())
             {
                 changed.insert(path.clone(), contents.lists);
             }
@@ -287,12 +302,12 @@ impl Loader {
         let mut is_superseded = false;
         let mut wrong = None;
         for der in ders {
-            let sha256 = Fingerprint::of(der);
+            let sha256 = Fingerprint::of_in_steps(der, &mut || self.pacer.pause());
             if lists.iter().any(|held| held.sha256 == sha256) {
                 in_force.push(sha256);
                 continue;
             }
-            match verify(der, issuers(), now) {
+            match verify(der, issuers(), now, &mut || self.pacer.pause()) {
                 Ok(list) => {
                     let list = Arc::new(list);
                     let held = lists.held(&list);
@@ -351,10 +366,13 @@ fn verify<'c>(
     der: &[u8],
     issuers: impl Iterator<Item = &'c Certificate> + Clone,
     now: UnixTime,
+    pause: &mut dyn FnMut(),
 ) -> Result<RevocationList, Refused> {
     let verified = catch_unwind(AssertUnwindSafe(|| {
         let signed = SignedList::from_der(der).map_err(|error| (String::new(), error))?;
-        signed.verify(issuers, now).map_err(|error| (format!("{}: ", signed.issuer_text()), error))
+        signed
+            .verify_in_steps(issuers, now, pause)
+            .map_err(|error| (format!("{}: ", signed.issuer_text()), error))
     }));
     match verified {
         Ok(Ok(list)) => Ok(list),

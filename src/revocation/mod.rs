@@ -11,6 +11,7 @@ mod lists;
 mod loader;
 mod memory;
 mod notice;
+mod pace;
 mod sources;
 #[cfg(test)]
 mod tests;

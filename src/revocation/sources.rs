@@ -62,15 +62,18 @@ impl Stamp {
     }
 }
 
-/// A file's bytes with the stamp that they had.
-pub(super) fn read(path: &Path) -> Result<(Vec<u8>, Stamp), ReadError> {
+/// A file's bytes with the stamp that they had; `pause` is called after every piece.
+pub(super) fn read(path: &Path, pause: &mut dyn FnMut()) -> Result<(Vec<u8>, Stamp), ReadError> {
     let file = File::open(path)?;
     let stamp = Stamp::of(&file.metadata()?);
     if stamp.size > MAX_FILE_BYTES {
         return Err(ReadError::TooLarge);
     }
     let mut bytes = Vec::with_capacity(usize::try_from(stamp.size).unwrap_or_default());
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    let mut file = file.take(MAX_FILE_BYTES + 1);
+    while file.by_ref().take(PIECE_BYTES).read_to_end(&mut bytes)? > 0 {
+        pause();
+    }
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(ReadError::TooLarge);
     }
@@ -121,6 +124,8 @@ pub(super) fn files_of(path: &Path) -> Result<Vec<PathBuf>, ReadError> {
 
 /// Bytes: a CRL of a million entries has 35 MiB, in PEM 48; ten times that is a mistake.
 const MAX_FILE_BYTES: u64 = 512 * 1024 * 1024;
+/// Bytes that are read in one go: some tens of microseconds.
+const PIECE_BYTES: u64 = 64 * 1024;
 /// Files in one folder: one for each CA; thousands are a wrong folder.
 const MAX_FILES: usize = 1024;
 /// Seconds: coarser than the times of any file system in use (FAT has 2).

@@ -364,3 +364,25 @@ fn a_million_entries_are_loaded_in_two_seconds_and_take_40_mib() {
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert!(kept < 40 * 1024, "{kept} KiB");
 }
+
+#[test]
+fn a_long_list_is_read_with_rests_once_requests_are_answered() {
+    let mut world = World::new();
+    let long = |number: u8| {
+        let mut list = CrlForge::new("Example CA", number);
+        list.entries = (0..20_000_u32)
+            .map(|at| entry(&[&[0x40][..], &at.to_be_bytes()].concat(), &[]))
+            .collect();
+        list.der(&world.key)
+    };
+    let (first, second) = (long(1), long(2));
+    world.put("ca.crl", &first);
+    assert!(world.look().is_news);
+    assert_eq!(world.loader.rests(), 0, "nobody is answered yet");
+    world.loader.slow_down();
+    world.put("ca.crl", &second);
+    assert!(world.look().is_news);
+    assert!(world.loader.rests() > 5, "{}", world.loader.rests());
+    let list = world.loader.authorities().lists.iter().next().unwrap();
+    assert_eq!((list.len(), list.number.as_ref().unwrap().to_string().as_str()), (20_000, "02"));
+}

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::{Authorities, Loader, Published, is_current, notice};
 use crate::metrics::{CrlFigures, CrlTimes, Metrics};
-use crate::pki::{Fingerprint, UnixTime};
+use crate::pki::{Fingerprint, RevocationList, UnixTime};
 
 /// How long a change can go unseen where the system does not tell of it (network file systems).
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -72,7 +72,8 @@ impl Watch {
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub fn spawn(self) -> io::Result<Waker> {
+    pub fn spawn(mut self) -> io::Result<Waker> {
+        self.loader.slow_down();
         let (sender, receiver) = channel();
         let notice = sender.clone();
         let wake = move || notice.send(Wake::Changed).is_ok();
@@ -136,13 +137,19 @@ impl Watch {
     }
 }
 
-/// How old the oldest list is, and how soon the first one's nextUpdate comes.
+/// How old the oldest list is, how soon the first one's nextUpdate comes, and how much of the life of
+/// the list that is closest to its end is left.
 fn times(authorities: &Authorities, now: UnixTime) -> Option<CrlTimes> {
     let seconds = |from: UnixTime, to: UnixTime| to.as_seconds().saturating_sub(from.as_seconds());
     let lists = || authorities.lists.iter();
+    let life_left = |list: &RevocationList| {
+        let life = seconds(list.this_update, list.next_update).max(1);
+        seconds(now, list.next_update).saturating_mul(1000) / life
+    };
     Some(CrlTimes {
         oldest_age_seconds: lists().map(|list| seconds(list.this_update, now)).max()?,
         next_update_seconds: lists().map(|list| seconds(now, list.next_update)).min()?,
+        life_left_thousandths: lists().map(|list| life_left(list)).min()?,
     })
 }
 
@@ -162,5 +169,52 @@ fn warn_of_old_lists(authorities: &Authorities, now: UnixTime, warned: &mut Vec<
             crl.is_current = is_current(list, now, Duration::ZERO),
             "a CRL comes to its end, and the next one is not here"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rcgen::KeyUsagePurpose;
+
+    use super::*;
+    use crate::pki::crl::forge::{CrlForge, authority, utc};
+    use crate::revocation::Sources;
+
+    fn at(text: &str) -> UnixTime {
+        UnixTime::parse_rfc3339(text).unwrap()
+    }
+
+    #[test]
+    fn the_end_of_a_list_is_told_of_long_before_it_comes_and_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (issuer, key) = authority("Example CA", &[KeyUsagePurpose::CrlSign]);
+        fs::write(folder.path().join("ca.crt"), &issuer.der).unwrap();
+        let mut list = CrlForge::new("Example CA", 1);
+        list.this_update = utc("260601000000Z");
+        list.next_update = utc("260611000000Z");
+        fs::write(folder.path().join("ca.crl"), list.der(&key)).unwrap();
+        let crl = vec![folder.path().to_owned()];
+        let mut loader = Loader::new(Sources { crl, ..Sources::default() });
+        assert_eq!(times(loader.authorities(), at("2026-06-01T00:00:00Z")), None);
+        loader.look(at("2026-06-01T00:00:00Z"));
+        let known = loader.authorities();
+        let day = 24 * 60 * 60;
+        let mut warned = Vec::new();
+        for (now, age, left, life, warnings) in [
+            ("2026-06-01T00:00:00Z", 0, 10, 1000, 0),
+            ("2026-06-07T00:00:00Z", 6, 4, 400, 0),
+            ("2026-06-08T00:00:00Z", 7, 3, 300, 1),
+            ("2026-06-11T00:00:00Z", 10, 0, 0, 1),
+            ("2026-06-16T00:00:00Z", 15, -5, -500, 1),
+        ] {
+            let times = times(known, at(now)).unwrap();
+            assert_eq!(times.oldest_age_seconds, age * day, "{now}");
+            assert_eq!(times.next_update_seconds, left * day, "{now}");
+            assert_eq!(times.life_left_thousandths, life, "{now}");
+            warn_of_old_lists(known, at(now), &mut warned);
+            assert_eq!(warned.len(), warnings, "{now}");
+        }
     }
 }

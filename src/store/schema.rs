@@ -18,7 +18,7 @@ struct Migration {
     sqlite: &'static str,
 }
 
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         compatible_from: 1,
@@ -45,10 +45,17 @@ const MIGRATIONS: [Migration; 4] = [
         postgres: include_str!("../../migrations/postgres/0004_seen.sql"),
         sqlite: include_str!("../../migrations/sqlite/0004_seen.sql"),
     },
+    // The database writes the audit by itself: who names nobody is written down as raw SQL.
+    Migration {
+        version: 5,
+        compatible_from: 2,
+        postgres: include_str!("../../migrations/postgres/0005_audit.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0005_audit.sql"),
+    },
 ];
 
 /// The schema that this program was written for: the last migration it knows.
-pub const SCHEMA_VERSION: i64 = 4;
+pub const SCHEMA_VERSION: i64 = 5;
 
 /// What a migration did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -83,6 +83,12 @@ fn a_dialect_without_a_verify_signal_needs_own_trust_and_a_known_caller() {
     refused(&[("proxy.dialect", "caddy"), ("proxy.trusted", "10.0.0.1")], part);
     let nobody = ("proxy.trusted", "[]");
     refused(&[("proxy.dialect", "caddy"), ("trust.mode", "own"), nobody], part);
+    // What is missing is told of once.
+    for more in [&[][..], &[("trust.mode", "own"), anchors]] {
+        let env = [&[("proxy.dialect", "traefik")], more].concat();
+        let problems = load(&env).unwrap_err().to_string();
+        assert_eq!(problems.matches("proxy.trusted or proxy.secret_file").count(), 1, "{problems}");
+    }
     refused(
         &[("proxy.dialect", "caddy"), ("proxy.headers.verify", "X-Verified")],
         "no sign of verification to rename",

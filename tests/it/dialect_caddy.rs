@@ -1,6 +1,9 @@
-//! Caddy, which asks by itself and hands certgate's refusal to its client.
+//! Caddy, which asks by itself and hands certgate's refusal to its client: with its own verification,
+//! and with certgate's.
 
-use crate::support::pki::Issued;
+use time::OffsetDateTime;
+
+use crate::support::pki::{Issued, Leaf};
 use crate::support::proxies::{APP, OTHER, Proxied, SECRET};
 
 fn get(proxied: &Proxied, certificate: Option<&Issued>, target: &str, more: &[&str]) -> String {
@@ -112,5 +115,75 @@ fn a_client_cannot_choose_options_by_its_own_query() {
         assert_eq!(status(&answer), "200", "{query}: {answer}");
         let answer = get(&proxied, Some(&proxied.bob), &format!("/?{query}"), &[]);
         assert_eq!(status(&answer), "401", "{query}: {answer}");
+    }
+}
+
+/// The code in the line that a refused person gets.
+fn code(answer: &str) -> &str {
+    assert_eq!(status(answer), "401", "{answer}");
+    let (_, rest) = answer.rsplit_once("certgate: ").unwrap_or_else(|| panic!("{answer}"));
+    rest.split(' ').next().unwrap()
+}
+
+#[test]
+fn where_caddy_verifies_nothing_certgate_does_and_says_why() {
+    let proxied = Proxied::caddy_unverified();
+    let answer = get(&proxied, Some(&proxied.alice), "/page?x=1", &[]);
+    assert_eq!(status(&answer), "200", "{answer}");
+    assert_eq!(all_seen(&answer, "X-Remote-User"), ["alice"], "{answer}");
+    assert_eq!(all_seen(&answer, "X-Remote-Groups"), ["ops,staff"], "{answer}");
+    let before = proxied.application.requests();
+    let long_ago = OffsetDateTime::now_utc() - time::Duration::days(30);
+    let old = Leaf::client("alice").valid(long_ago, long_ago + time::Duration::DAY);
+    let expired = proxied.ca.issue("expired", old);
+    for (certificate, expected) in [
+        (None, "no_certificate"),
+        (Some(&proxied.bob), "unmapped"),
+        (Some(&proxied.mallory), "chain_untrusted"),
+        (Some(&expired), "certificate_expired"),
+    ] {
+        assert_eq!(code(&get(&proxied, certificate, "/", &[])), expected);
+    }
+    assert_eq!(proxied.application.requests(), before);
+}
+
+#[test]
+fn where_caddy_verifies_nothing_a_client_cannot_show_somebody_elses_certificate() {
+    let proxied = Proxied::caddy_unverified();
+    let der: String = proxied.alice.text.lines().filter(|line| !line.starts_with("---")).collect();
+    let mut forged = forged(&proxied.alice);
+    for name in ["X-Client-Cert", "X_Client_Cert", "x-client_cert"] {
+        forged.extend(["--header".to_owned(), format!("{name}: {der}")]);
+    }
+    let forged: Vec<_> = forged.iter().map(String::as_str).collect();
+    assert_eq!(code(&get(&proxied, None, "/", &forged)), "no_certificate");
+    assert_eq!(code(&get(&proxied, Some(&proxied.bob), "/", &forged)), "unmapped");
+    assert_eq!(code(&get(&proxied, Some(&proxied.mallory), "/", &forged)), "chain_untrusted");
+    assert_eq!(proxied.application.requests(), 0);
+    let answer = get(&proxied, Some(&proxied.alice), "/", &forged);
+    assert_eq!(all_seen(&answer, "X-Remote-User"), ["alice"], "{answer}");
+}
+
+#[test]
+fn a_certificate_without_the_secret_is_only_something_public() {
+    for (proxied, header) in [
+        (Proxied::caddy_unverified(), "X-Client-Cert"),
+        (Proxied::traefik_unrun(), "X-Forwarded-Tls-Client-Cert"),
+    ] {
+        let ask = |certificate: &Issued, more: &str| {
+            let der: String =
+                certificate.text.lines().filter(|line| !line.starts_with("---")).collect();
+            let answer = proxied.certgate.ask(&format!(
+                "GET /auth HTTP/1.1\r\nHost: certgate\r\nConnection: close\r\n{header}: {der}\r\n{more}\r\n"
+            ));
+            let lower = answer.to_lowercase();
+            let (_, rest) = lower.split_once("x-auth-reason: ").unwrap();
+            (status(&answer).to_owned(), rest.split('\r').next().unwrap().to_owned())
+        };
+        let is = |expected: (&str, &str)| (expected.0.to_owned(), expected.1.to_owned());
+        let secret = format!("X-Certgate-Secret: {SECRET}\r\n");
+        assert_eq!(ask(&proxied.alice, ""), is(("401", "proxy_not_trusted")), "{header}");
+        assert_eq!(ask(&proxied.alice, &secret), is(("200", "mapped")), "{header}");
+        assert_eq!(ask(&proxied.mallory, &secret), is(("401", "chain_untrusted")), "{header}");
     }
 }

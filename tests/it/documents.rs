@@ -95,6 +95,105 @@ fn every_path_that_a_document_names_is_there() {
     }
 }
 
+#[test]
+fn every_metric_of_the_shipped_alerts_is_there() {
+    let metrics = Certgate::start().ask_ops("/metrics");
+    let alerts = read("deploy/alerts.yml");
+    let is_part = |one: char| one.is_ascii_alphanumeric() || one == '_';
+    let mut named = 0;
+    for expression in alerts.lines().filter_map(|line| line.trim().strip_prefix("expr: ")) {
+        for word in expression.split(|one| !is_part(one)).filter(|w| w.starts_with("certgate_")) {
+            named += 1;
+            assert!(metrics.contains(&format!("\n# TYPE {word} ")), "{word}");
+        }
+    }
+    assert_eq!(named, alerts.matches("- alert: ").count());
+}
+
+#[test]
+fn every_test_of_the_threat_model_is_there() {
+    let mut tests = Vec::new();
+    for root in ["src", "tests/it"] {
+        collect_tests(&project(root), &mut Vec::new(), &mut tests);
+    }
+    assert!(tests.len() > 300, "{}", tests.len());
+    let text = read("docs/THREATMODEL.md");
+    let rows: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| test |")).collect();
+    assert!(rows.len() > 40, "{}", rows.len());
+    for row in rows {
+        let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let names: Vec<&str> = last.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test in: {row}");
+        for name in names {
+            let is_it = |test: &Vec<String>| is_named(test, name);
+            assert!(tests.iter().any(is_it), "docs/THREATMODEL.md names {name}, which is no test");
+        }
+    }
+    for wrong in ["pki::no_such_room", "pkits::the_verdicts", "the_verdicts_of_pkits_*", "pki::*x"]
+    {
+        assert!(!tests.iter().any(|test| is_named(test, wrong)), "{wrong}");
+    }
+}
+
+/// The room and the name of every test below a folder.
+fn collect_tests(folder: &Path, room: &mut Vec<String>, tests: &mut Vec<Vec<String>>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let depth = room.len();
+        if name != "mod" {
+            room.push(name);
+        }
+        if path.is_dir() {
+            collect_tests(&path, room, tests);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let names = tests_in(&text);
+            tests.extend(names.map(|name| room.iter().cloned().chain([name]).collect()));
+        }
+        room.truncate(depth);
+    }
+}
+
+/// The functions that stand under an attribute for tests, or in the list of a macro that runs each on
+/// both databases.
+fn tests_in(text: &str) -> impl Iterator<Item = String> {
+    let attributed = text.split("test]").skip(1).chain(text.split("test(").skip(1));
+    let attributed = attributed.filter_map(|rest| rest.split_once("fn ").map(|(_, name)| name));
+    let lists = text.split("on_both!").skip(1).chain(text.split("only_on!").skip(1));
+    let listed = lists.filter_map(|rest| rest.split(['}', ';']).next());
+    let listed = listed.flat_map(|list| list.split([',', '{', '(', ')', ':']));
+    let word = |text: &str| {
+        let is_part = |one: char| one.is_alphanumeric() || one == '_';
+        text.trim().split(|one| !is_part(one)).next().unwrap_or_default().to_owned()
+    };
+    attributed
+        .chain(listed)
+        .map(word)
+        .filter(|name| !name.is_empty())
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// Whether a name means this test: the rooms that it has in their order, the first one first, then
+/// the test's own name, or its beginning and a star, or nothing but rooms.
+fn is_named(test: &[String], name: &str) -> bool {
+    let is_room = |part: &&str| !matches!(*part, "tests" | "*");
+    let mut parts: Vec<&str> = name.split("::").filter(is_room).collect();
+    let (Some(own), Some(first)) = (test.last(), parts.first().copied()) else { return false };
+    let matches = |part: &str, text: &str| match part.strip_suffix('*') {
+        Some(beginning) => !beginning.is_empty() && text.starts_with(beginning),
+        None => part == text,
+    };
+    if parts.len() > 1 && matches(parts[parts.len() - 1], own) {
+        parts.pop();
+    }
+    let mut rooms = test[..test.len() - 1].iter();
+    let is_first = test.first().is_some_and(|room| matches(first, room));
+    is_first && parts.iter().all(|part| rooms.any(|room| matches(part, room)))
+}
+
 fn path_with_program() -> String {
     let folder = program().parent().unwrap().display().to_string();
     format!("{folder}:{}", std::env::var_os("PATH").unwrap().to_string_lossy())

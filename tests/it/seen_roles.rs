@@ -94,8 +94,9 @@ impl Drop for Office {
     }
 }
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "app_user",
+    "audit",
     "block",
     "certgate_schema",
     "certificate",
@@ -161,6 +162,7 @@ fn the_service_role_writes_to_no_table_and_reads_only_the_directory() {
     }
     for update in [
         "app_user set enabled = true",
+        "audit set key = 'x'",
         "block set enabled = false",
         "certgate_schema set version = 1",
         "certificate set state = 'ignored'",
@@ -173,12 +175,16 @@ fn the_service_role_writes_to_no_table_and_reads_only_the_directory() {
     ] {
         office.cannot("service", &format!("update {update}"));
     }
-    for secret in ["certificate", "denial", "inbox"] {
+    for secret in ["audit", "certificate", "denial", "inbox"] {
         office.cannot("service", &format!("select * from {secret}"));
     }
-    for call in
-        ["certgate_check_report('[]')", "certgate_ago(1)", "certgate_note('mapping', array['1'])"]
-    {
+    for call in [
+        "certgate_check_report('[]')",
+        "certgate_ago(1)",
+        "certgate_note('mapping', array['1'])",
+        "certgate_acting()",
+        "certgate_audit_prune(now())",
+    ] {
         office.cannot("service", &format!("select {call}"));
     }
     office.cannot("service", "create table mine ()");
@@ -272,6 +278,7 @@ fn the_editor_does_the_everyday_statements_and_no_more() {
         "delete from app_user where username = 'alice'",
         "update certificate set state = 'ignored' where sha256 in (select sha256 from inbox)",
         "select * from denial",
+        "select * from audit",
     ] {
         office.can("editor", sql);
     }
@@ -284,6 +291,12 @@ fn the_editor_does_the_everyday_statements_and_no_more() {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     for sql in [
+        "insert into audit (source, action, relation, key) values ('sql', 'insert', 'rule', '1')",
+        "update audit set actor = 'bob'",
+        "delete from audit",
+        "truncate audit",
+        "alter table audit disable trigger all",
+        "select certgate_audit_prune(now())",
         "insert into change (relation, key) values ('mapping', '1')",
         "delete from denial",
         "insert into denial (at, code) values (now(), 'x')",
@@ -311,6 +324,9 @@ fn the_auditor_reads_everything_and_writes_nothing() {
         office.cannot("auditor", &format!("delete from {table}"));
     }
     office.cannot("auditor", "update mapping set enabled = true");
+    office.cannot("auditor", "update audit set actor = 'bob'");
+    office.cannot("auditor", "truncate audit");
+    office.cannot("auditor", "select certgate_audit_prune(now())");
     office.cannot("auditor", "select certgate_report_denied('[]')");
 }
 

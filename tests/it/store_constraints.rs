@@ -84,7 +84,10 @@ async fn what_is_not_a_boolean_is_refused(database: &Database) {
 
 /// Names that only one database has, with the reason.
 const ONLY_ON_POSTGRES: [&str; 0] = [];
-const ONLY_ON_SQLITE: [&str; 8] = [
+const ONLY_ON_SQLITE: [&str; 10] = [
+    // PostgreSQL keeps who acts in the settings of the transaction.
+    "acting_one_row",
+    "acting_pkey",
     // PostgreSQL has a type for these.
     "app_user_enabled_boolean",
     "app_user_mapped_only_boolean",
@@ -99,7 +102,7 @@ const ONLY_ON_SQLITE: [&str; 8] = [
 ];
 
 /// How many rules both databases have, under the same names.
-const SHARED_RULES: usize = 108;
+const SHARED_RULES: usize = 110;
 
 async fn the_same_rules_stand_on_both_databases(database: &Database) {
     let mut names = names_in_the_schema(database);
@@ -209,7 +212,25 @@ impl RuleBook {
             let row = "insert into change (id, relation, key) values";
             self.refuse("change_pkey", format!("{row} (1, 'app_user', 'x')"));
             self.accept("change_pkey", format!("{row} (5000, 'app_user', 'x')"));
+            let row = "insert into acting (one, source) values";
+            self.refuse("acting_pkey", format!("{row} (1, 'cli'), (1, 'cli')"));
+            self.accept("acting_pkey", format!("{row} (1, 'cli')"));
+            self.refuse("acting_one_row", format!("{row} (2, 'cli')"));
+            self.accept("acting_one_row", "update acting set one = 1");
         }
+        let columns = "insert into audit (id, source, action, relation, key)";
+        let row = match database.which {
+            Which::Postgres => format!("{columns} overriding system value"),
+            Which::Sqlite => columns.to_owned(),
+        };
+        if database.which == Which::Postgres {
+            let twice = "(9000, '', '', '', ''), (9000, '', '', '', '')";
+            self.refuse("audit_pkey", format!("{row} values {twice}"));
+        }
+        self.accept("audit_pkey", format!("{row} values (9001, '', '', '', '')"));
+        self.refuse("audit_append_only", "update audit set key = key");
+        self.refuse("audit_append_only", "delete from audit");
+        self.accept("audit_append_only", format!("{row} values (9002, '', '', '', '')"));
         for (table, id) in [("mapping", "username, id, serial"), ("block", "reason, id, serial")] {
             let name = format!("{table}_pkey");
             let row =

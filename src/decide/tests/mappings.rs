@@ -4,6 +4,7 @@ use super::{
     World, at, block, by_issuer_serial, by_issuer_subject, by_sha256, by_subject, params,
     presented, shown, text,
 };
+use crate::directory::row::MappingRow;
 use crate::directory::{Kind, Kinds};
 
 #[test]
@@ -63,6 +64,67 @@ fn a_row_that_cannot_be_read_never_matches() {
     let mut world = World::new().map("alice", by_sha256(&alice));
     world.rows.users[0].valid_until = Some(b"some day".to_vec());
     assert_eq!(world.ask(presented(&alice), ""), "401 user_disabled -");
+}
+
+/// A change of a row, and the answer.
+type Case<'c> = (&'c dyn Fn(&mut MappingRow), &'static str);
+
+/// It lets nobody in, but what was revoked by it stays revoked: else a weaker mapping would decide.
+#[test]
+fn a_revoked_row_that_cannot_be_read_as_a_whole_revokes_by_what_is_strong_of_it() {
+    let alice = shown(params("alice"));
+    let bob = shown(params("bob"));
+    let world = |change: &dyn Fn(&mut MappingRow)| {
+        let by_subject = by_issuer_subject;
+        let mut world = World::new()
+            .map("alice", by_sha256(&alice))
+            .map("alice", by_subject(&alice))
+            .map("bob", by_subject(&bob));
+        change(&mut world.rows.mappings[0]);
+        world
+    };
+    let revoked = |row: &mut MappingRow| row.revoked_at = text("2026-01-01T00:00:00Z");
+    let broken_name = |row: &mut MappingRow| row.pattern.subject = Some(b"not a name".to_vec());
+    let changes: [Case<'_>; 8] = [
+        (&|_| (), "200 mapped alice"),
+        (&revoked, "401 mapping_revoked -"),
+        (&broken_name, "200 mapped alice"),
+        (
+            &|row| {
+                revoked(row);
+                broken_name(row);
+            },
+            "401 mapping_revoked -",
+        ),
+        (
+            &|row| {
+                revoked(row);
+                row.enabled = 7;
+            },
+            "401 mapping_revoked -",
+        ),
+        (&|row| row.revoked_at = Some(b"yesterday".to_vec()), "401 mapping_revoked -"),
+        (
+            &|row| {
+                row.revoked_at = text("2999-01-01T00:00:00Z");
+                broken_name(row);
+            },
+            "200 mapped alice",
+        ),
+        (
+            &|row| {
+                revoked(row);
+                row.pattern.sha256 = Some(b"not a digest".to_vec());
+                row.pattern.san_email = Some(b"alice@example.com".to_vec());
+            },
+            "200 mapped alice",
+        ),
+    ];
+    for (number, (change, expected)) in changes.into_iter().enumerate() {
+        let world = world(change);
+        assert_eq!(world.ask(presented(&alice), ""), expected, "{number}");
+        assert_eq!(world.ask(presented(&bob), ""), "200 mapped bob", "{number}");
+    }
 }
 
 #[test]

@@ -111,8 +111,8 @@ impl Certificate {
     /// Reads every certificate in a file that an operator names: one in DER, or any number in PEM.
     /// Blocks of other kinds beside them are passed over; one that does not parse refuses all.
     pub fn all_from_file_bytes(bytes: &[u8]) -> Result<Vec<Self>, CertificateError> {
-        match pem::all(bytes, CERTIFICATE_LABEL)? {
-            Some(certificates) => certificates.iter().map(|der| Self::from_der(der)).collect(),
+        match pem::all(bytes, [CERTIFICATE_LABEL], &mut || {})? {
+            Some([certificates]) => certificates.iter().map(|der| Self::from_der(der)).collect(),
             None => Ok(vec![Self::from_der(bytes)?]),
         }
     }

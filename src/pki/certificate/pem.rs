@@ -81,18 +81,25 @@ pub(super) fn from_file(bytes: &[u8]) -> Result<Option<Vec<u8>>, CertificateErro
     }
 }
 
-/// The DER in every block of this label, or `None` if the file is not PEM. Blocks of other labels
-/// are passed over; one that is broken or does not end refuses the whole file, because what a
-/// truncated file still holds is not what was meant.
-pub(in crate::pki) fn all(bytes: &[u8], label: &[u8]) -> Result<Option<Vec<Vec<u8>>>, PemError> {
+/// The DER in every block of each of these labels, or `None` if the file is not PEM; with a call of
+/// `pause` after every short step. Blocks of other labels are passed over; one that is broken or
+/// does not end refuses the whole file, because what a truncated file still holds is not what was
+/// meant.
+pub(in crate::pki) fn all<const LABELS: usize>(
+    bytes: &[u8],
+    labels: [&[u8]; LABELS],
+    pause: &mut dyn FnMut(),
+) -> Result<Option<[Vec<Vec<u8>>; LABELS]>, PemError> {
     if !is_pem(bytes) {
         return Ok(None);
     }
-    let mut found = Vec::new();
-    for block in (Blocks { rest: bytes }) {
-        let block = block?;
-        if block.label == label {
-            found.push(decode_body(block.body)?);
+    let mut found = [const { Vec::new() }; LABELS];
+    let mut rest = bytes;
+    while let Some((block, after)) = Block::next_in_steps(rest, pause)? {
+        rest = after;
+        let wanted = labels.iter().zip(&mut found).find(|(label, _)| **label == block.label);
+        if let Some((_, found)) = wanted {
+            found.push(decode_body(block.body, pause)?);
         }
     }
     Ok(Some(found))
@@ -101,7 +108,7 @@ pub(in crate::pki) fn all(bytes: &[u8], label: &[u8]) -> Result<Option<Vec<Vec<u
 /// A file that is one DER value as a whole is not PEM, whatever stands in it: a certificate may
 /// hold another one's PEM in a name, and must not pass for it.
 fn is_pem(bytes: &[u8]) -> bool {
-    find(bytes, BEGIN).is_some() && der::single(bytes, der::SEQUENCE).is_err()
+    der::single(bytes, der::SEQUENCE).is_err() && find(bytes, BEGIN).is_some()
 }
 
 fn is_certificate(block: &Result<Block<'_>, PemError>) -> bool {
@@ -118,7 +125,7 @@ fn other_label(label: &[u8]) -> PemError {
 
 /// Decodes a certificate.
 fn decode(body: &[u8]) -> Result<Vec<u8>, CertificateError> {
-    let der = decode_body(body)?;
+    let der = decode_body(body, &mut || {})?;
     if der.len() > MAX_CERTIFICATE_DER_BYTES {
         return Err(CertificateError::TooLarge { bytes: der.len() });
     }
@@ -126,15 +133,27 @@ fn decode(body: &[u8]) -> Result<Vec<u8>, CertificateError> {
 }
 
 /// Decodes what stands between the lines; white space of any kind may break it.
-fn decode_body(body: &[u8]) -> Result<Vec<u8>, PemError> {
-    let digits: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    if digits.contains(&b':') {
-        return Err(PemError::Headers);
+fn decode_body(body: &[u8], pause: &mut dyn FnMut()) -> Result<Vec<u8>, PemError> {
+    let body = body.trim_ascii();
+    let mut der = Vec::with_capacity(body.len() / 4 * 3);
+    let mut digits = Vec::with_capacity(body.len().min(STEP_BYTES) + 4);
+    let mut steps = body.chunks(STEP_BYTES).peekable();
+    while let Some(step) = steps.next() {
+        digits.extend(step.iter().copied().filter(|byte| !byte.is_ascii_whitespace()));
+        if digits.contains(&b':') {
+            return Err(PemError::Headers);
+        }
+        // The last step ends in a digit, so that padding before it is in the middle.
+        let is_last = steps.peek().is_none();
+        let ready = if is_last { digits.len() } else { digits.len() / 4 * 4 };
+        let group: Vec<u8> = digits.drain(..ready).collect();
+        if !is_last && group.contains(&b'=') {
+            return Err(PemError::Base64);
+        }
+        STANDARD.decode_vec(group, &mut der).map_err(|_| PemError::Base64)?;
+        pause();
     }
-    if digits.is_empty() {
-        return Err(PemError::Base64);
-    }
-    STANDARD.decode(digits).map_err(|_| PemError::Base64)
+    if der.is_empty() { Err(PemError::Base64) } else { Ok(der) }
 }
 
 /// A block, and what stands before it.
@@ -147,12 +166,19 @@ struct Block<'a> {
 impl<'a> Block<'a> {
     /// The next block and what follows it; `None` where no block begins.
     fn next(text: &'a [u8]) -> Result<Option<(Self, &'a [u8])>, PemError> {
-        let Some((before, rest)) = split(text, BEGIN) else {
+        Self::next_in_steps(text, &mut || {})
+    }
+
+    fn next_in_steps(
+        text: &'a [u8],
+        pause: &mut dyn FnMut(),
+    ) -> Result<Option<(Self, &'a [u8])>, PemError> {
+        let Some((before, rest)) = split(text, BEGIN, pause) else {
             return Ok(None);
         };
-        let (label, rest) = split(rest, DASHES).ok_or(PemError::Truncated)?;
+        let (label, rest) = split(rest, DASHES, pause).ok_or(PemError::Truncated)?;
         let end = [END, label, DASHES].concat();
-        let (body, rest) = split(rest, &end).ok_or(PemError::Truncated)?;
+        let (body, rest) = split(rest, &end, pause).ok_or(PemError::Truncated)?;
         if !body.first().is_some_and(u8::is_ascii_whitespace) {
             return Err(PemError::Base64);
         }
@@ -182,8 +208,18 @@ impl<'a> Iterator for Blocks<'a> {
     }
 }
 
-fn split<'a>(text: &'a [u8], at: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let (before, rest) = text.split_at_checked(find(text, at)?)?;
+fn split<'a>(text: &'a [u8], at: &[u8], pause: &mut dyn FnMut()) -> Option<(&'a [u8], &'a [u8])> {
+    let mut start = 0;
+    let found = loop {
+        // What is wanted may begin in this step and end in the next.
+        let end = text.len().min(start + STEP_BYTES + at.len());
+        if let Some(found) = find(text.get(start..end)?, at) {
+            break start + found;
+        }
+        start += STEP_BYTES;
+        pause();
+    };
+    let (before, rest) = text.split_at_checked(found)?;
     Some((before, rest.get(at.len()..)?))
 }
 
@@ -200,5 +236,7 @@ const CERTIFICATE: &[u8] = b"CERTIFICATE";
 const MAX_PEM_BYTES: usize = 2 * (MAX_CERTIFICATE_DER_BYTES / 3 * 4);
 /// Bytes: a bundle with a key and text, of an operator's own; it bounds the search.
 const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes between two pauses: some tens of microseconds.
+const STEP_BYTES: usize = 16 * 1024;
 /// Characters of a label that an error repeats.
 const MAX_LABEL_CHARACTERS: usize = 40;

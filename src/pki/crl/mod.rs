@@ -9,6 +9,7 @@ mod extensions;
 #[cfg(test)]
 pub(crate) mod forge;
 mod reason;
+mod sort;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -225,11 +226,26 @@ impl<'a> SignedList<'a> {
         issuers: impl Iterator<Item = &'c Certificate> + Clone,
         now: UnixTime,
     ) -> Result<RevocationList, CrlError> {
+        self.verify_in_steps(issuers, now, &mut || {})
+    }
+
+    /// As [`SignedList::verify`], with a call of `pause` after every short step. Only the library
+    /// that verifies the signature hashes the list in one go.
+    ///
+    /// # Errors
+    /// Those of [`SignedList::verify`].
+    pub fn verify_in_steps<'c>(
+        self,
+        issuers: impl Iterator<Item = &'c Certificate> + Clone,
+        now: UnixTime,
+        pause: &mut dyn FnMut(),
+    ) -> Result<RevocationList, CrlError> {
         let issuer = DistinguishedName::from_der(self.issuer)?;
         if issuer.is_empty() {
             return Err(CrlError::EmptyIssuer);
         }
         let signer = self.find_signer(&issuer, issuers.clone())?;
+        pause();
         let extensions = ListExtensions::read(self.extensions)?;
         if self.this_update > now {
             return Err(CrlError::FromTheFuture { this_update: self.this_update });
@@ -253,8 +269,8 @@ impl<'a> SignedList<'a> {
             next_update,
             scope: extensions.scope,
             is_delta: extensions.is_delta,
-            sha256: Fingerprint::of(self.der),
-            entries: self.read_entries()?,
+            sha256: Fingerprint::of_in_steps(self.der, pause),
+            entries: self.read_entries(pause)?,
         })
     }
 
@@ -292,14 +308,27 @@ impl<'a> SignedList<'a> {
         Err(failure)
     }
 
-    fn read_entries(&self) -> Result<Table, CrlError> {
+    fn read_entries(&self, pause: &mut dyn FnMut()) -> Result<Table, CrlError> {
         let Some(entries) = self.entries else {
             return Ok(Table::default());
         };
-        // An entry has at least 20 octets; the guess only saves moving rows about.
-        let mut table = Builder::with_capacity(entries.content.len() / USUAL_ENTRY_OCTETS);
+        // Counted first: rows are then never moved about, and none of their room is left over.
+        let mut count = 0_usize;
         let mut reader = entries.reader();
         while !reader.is_empty() {
+            reader.any()?;
+            count += 1;
+            if count.is_multiple_of(ENTRIES_BETWEEN_PAUSES) {
+                pause();
+            }
+        }
+        let mut table = Builder::with_capacity(count);
+        let mut reader = entries.reader();
+        while !reader.is_empty() {
+            count -= 1;
+            if count.is_multiple_of(ENTRIES_BETWEEN_PAUSES) {
+                pause();
+            }
             let mut entry = reader.expect(der::SEQUENCE)?.reader();
             let serial = entry.expect(der::INTEGER)?.content;
             der::time(entry.any()?).ok_or(CrlError::Time)?;
@@ -310,16 +339,27 @@ impl<'a> SignedList<'a> {
             entry.finish()?;
             table.push(SerialNumber::from_der(serial), reason);
         }
-        Ok(table.finish())
+        Ok(table.finish(pause))
     }
 }
 
-/// Every list in a file that an operator names, as DER: one in DER, or any number in PEM.
+/// What a PEM file of lists holds, as DER.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ListFile {
+    /// The lists.
+    pub lists: Vec<Vec<u8>>,
+    /// The issuers' certificates beside them.
+    pub certificates: Vec<Vec<u8>>,
+}
+
+/// Everything in a file of lists, or `None` if the file is not PEM; with a call of `pause` after
+/// every short step.
 ///
 /// # Errors
 /// A PEM file that is broken anywhere is refused whole.
-pub fn split_lists(bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>, PemError> {
-    all_pem_blocks(bytes, b"X509 CRL")
+pub fn split_lists(bytes: &[u8], pause: &mut dyn FnMut()) -> Result<Option<ListFile>, PemError> {
+    let found = all_pem_blocks(bytes, [b"X509 CRL", b"CERTIFICATE"], pause)?;
+    Ok(found.map(|[lists, certificates]| ListFile { lists, certificates }))
 }
 
 /// 4.2.1.3: without the extension a key is not restricted.
@@ -343,7 +383,7 @@ const V1: u8 = 0;
 const V2: u8 = 1;
 /// Context-specific identifier octet of crlExtensions, 5.1.
 const EXTENSIONS: u8 = 0xa0;
-/// Octets of an entry with a serial of 16 octets and a date: a common one.
-const USUAL_ENTRY_OCTETS: usize = 35;
+/// Some microseconds' worth.
+const ENTRIES_BETWEEN_PAUSES: usize = 64;
 /// Bit of the key usage: cRLSign.
 const CRL_SIGN: u16 = 1 << 6;

@@ -3,11 +3,12 @@
 //! It only stores and finds; what a hit means is decided elsewhere.
 
 use super::ReasonCode;
+use super::sort::sort_in_steps;
 use crate::pki::{MAX_SERIAL_OCTETS, SerialNumber};
 
 /// A usual serial and why it was revoked.
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
-struct Row {
+pub(super) struct Row {
     /// Big-endian; what follows the length is zero.
     octets: [u8; MAX_SERIAL_OCTETS],
     length: u8,
@@ -15,6 +16,14 @@ struct Row {
 }
 
 impl Row {
+    /// Octets of a serial with its length.
+    pub(super) const KEY_OCTETS: usize = MAX_SERIAL_OCTETS + 1;
+
+    /// An octet of the serial, the length as its last: rows are in the order of these.
+    pub(super) fn key_octet(&self, at: usize) -> u8 {
+        self.octets.get(at).copied().unwrap_or(self.length)
+    }
+
     fn serial(&self) -> (&[u8; MAX_SERIAL_OCTETS], u8) {
         (&self.octets, self.length)
     }
@@ -81,15 +90,25 @@ impl Builder {
         }
     }
 
-    pub(super) fn finish(mut self) -> Table {
-        self.usual.sort_unstable();
-        self.usual.dedup_by_key(|row| (row.octets, row.length));
+    /// Sorts them, with a call of `pause` after every short step.
+    pub(super) fn finish(mut self, pause: &mut dyn FnMut()) -> Table {
+        sort_in_steps(&mut self.usual, pause);
+        let mut compared = 0_usize;
+        self.usual.dedup_by(|one, other| {
+            compared += 1;
+            if compared.is_multiple_of(STEP) {
+                pause();
+            }
+            one.serial() == other.serial()
+        });
         self.odd.sort_unstable();
         self.odd.dedup_by(|one, other| one.0 == other.0);
-        self.usual.shrink_to_fit();
         Table { usual: self.usual.into_boxed_slice(), odd: self.odd.into_boxed_slice() }
     }
 }
+
+/// Rows between two pauses.
+const STEP: usize = 4096;
 
 /// A usual serial in the form of a row; none for an odd one.
 fn usual(serial: &SerialNumber) -> Option<([u8; MAX_SERIAL_OCTETS], u8)> {
@@ -119,7 +138,7 @@ mod tests {
             for serial in &serials {
                 builder.push(serial.clone(), ReasonCode::KeyCompromise);
             }
-            let table = builder.finish();
+            let table = builder.finish(&mut || {});
             for serial in &serials {
                 prop_assert_eq!(table.find(serial), Some(ReasonCode::KeyCompromise));
             }
@@ -132,6 +151,47 @@ mod tests {
             all.sort();
             prop_assert_eq!(all, wanted);
         }
+    }
+
+    /// More rows than are sorted in one go, in the orders that lists have and in the worst ones.
+    #[test]
+    fn long_lists_are_sorted_in_steps() {
+        let serial = |octets: &[u8]| SerialNumber::from_der(octets);
+        let number = |at: u32| at.wrapping_mul(2_654_435_761).to_be_bytes();
+        let random = |at: u32| serial(&[&[0x40][..], &number(at), &number(at ^ 7)].concat());
+        let shape_of = |shape: &str, at: u32| match shape {
+            "upwards" => at,
+            "downwards" => 20_000 - at,
+            "each ten times" => at / 10,
+            _ => 1,
+        };
+        let mut pauses = 0;
+        for shape in ["upwards", "downwards", "each ten times", "all the same"] {
+            for is_random in [false, true] {
+                let serials = (0..20_000).map(|at| {
+                    let at = shape_of(shape, at);
+                    if is_random {
+                        random(at)
+                    } else {
+                        serial(&[&[0x01; 9][..], &at.to_be_bytes()].concat())
+                    }
+                });
+                let mut builder = Builder::default();
+                let mut wanted: Vec<_> = serials.collect();
+                for (at, serial) in wanted.iter().enumerate() {
+                    let reasons = [ReasonCode::Superseded, ReasonCode::KeyCompromise];
+                    builder.push(serial.clone(), reasons[at % 2]);
+                }
+                let table = builder.finish(&mut || pauses += 1);
+                assert!(table.usual.is_sorted(), "{shape}");
+                let found: Vec<_> = table.iter().map(|(serial, _)| serial).collect();
+                wanted.sort();
+                wanted.dedup();
+                assert_eq!(found, wanted, "{shape}");
+                assert!(wanted.iter().all(|serial| table.find(serial).is_some()), "{shape}");
+            }
+        }
+        assert!(pauses > 8 * 20, "{pauses}");
     }
 
     #[test]

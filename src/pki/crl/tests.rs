@@ -225,12 +225,42 @@ fn pem_holds_any_number_of_lists_and_a_truncated_file_holds_none() {
         format!("-----BEGIN X509 CRL-----\n{text}\n-----END X509 CRL-----\n")
     };
     let both = format!("text before\n{}{}", pem(&[1, 2]), pem(&[3]));
-    assert_eq!(split_lists(both.as_bytes()), Ok(Some(vec![vec![1, 2], vec![3]])));
-    assert_eq!(split_lists(&[0x30, 0x00]), Ok(None));
+    let split = |text: &[u8]| split_lists(text, &mut || {}).map(|file| file.map(|file| file.lists));
+    assert_eq!(split(both.as_bytes()), Ok(Some(vec![vec![1, 2], vec![3]])));
+    assert_eq!(split(&[0x30, 0x00]), Ok(None));
     for cut in 75..both.len() - 1 {
         let cut = &both.as_bytes()[..cut];
-        if let Ok(Some(lists)) = split_lists(cut) {
+        if let Ok(Some(lists)) = split(cut) {
             assert!(lists.len() < 2, "{}", String::from_utf8_lossy(cut));
         }
+    }
+}
+
+#[test]
+fn long_pem_is_read_in_steps_and_as_strictly_as_short_pem() {
+    use base64::Engine as _;
+    let encode = |der: &[u8]| base64::engine::general_purpose::STANDARD.encode(der);
+    let pem = |text: &str, width: usize| {
+        let lines: Vec<_> = text.as_bytes().chunks(width).map(String::from_utf8_lossy).collect();
+        let body = lines.join("\n");
+        format!("-----BEGIN X509 CRL-----\n{body}\n \n-----END X509 CRL-----\n")
+    };
+    for length in [12_283, 12_288, 12_289, 50_000, 100_001] {
+        let der: Vec<u8> = (0..=250).cycle().take(length).collect();
+        for width in [1, 3, 64, 65, usize::MAX] {
+            let mut pauses = 0;
+            let text = format!("{}{}", pem(&encode(&[5]), width), pem(&encode(&der), width));
+            let file = split_lists(text.as_bytes(), &mut || pauses += 1).unwrap().unwrap();
+            assert_eq!(file.lists, [vec![5], der.clone()]);
+            assert!(pauses > length / 16_384);
+        }
+    }
+    for padded in [12_286, 12_287] {
+        let (one, other) = (encode(&vec![7; padded]), encode(&vec![7; 30_000]));
+        assert!(one.ends_with('='));
+        let text = pem(&format!("{one}{other}"), 64);
+        assert_eq!(split_lists(text.as_bytes(), &mut || {}), Err(PemError::Base64), "{padded}");
+        let text = pem(&format!("{other}:{one}"), 64);
+        assert_eq!(split_lists(text.as_bytes(), &mut || {}), Err(PemError::Headers), "{padded}");
     }
 }

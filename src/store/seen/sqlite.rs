@@ -125,6 +125,12 @@ async fn prune(
 pub(super) async fn provision(pool: &SqlitePool, wish: &Wish) -> Result<bool, sqlx::Error> {
     let username = wish.username.as_str();
     let mut transaction = pool.begin_with("begin immediate").await?;
+    let rule = format!("rule {}", wish.priority);
+    sqlx::query("delete from acting").execute(&mut *transaction).await?;
+    sqlx::query("insert into acting (actor, source) values ($1, 'provision')")
+        .bind(&rule)
+        .execute(&mut *transaction)
+        .await?;
     let added = sqlx::query(
         "insert into app_user (username, display_name, email, origin, enabled, created_by)
          select $1, $2, $3, 'rule', 0, $4
@@ -134,7 +140,7 @@ pub(super) async fn provision(pool: &SqlitePool, wish: &Wish) -> Result<bool, sq
     .bind(username)
     .bind(wish.display_name.as_deref())
     .bind(wish.email.as_deref())
-    .bind(format!("rule {}", wish.priority))
+    .bind(&rule)
     .bind(MAX_WAITING)
     .execute(&mut *transaction)
     .await?
@@ -149,6 +155,7 @@ pub(super) async fn provision(pool: &SqlitePool, wish: &Wish) -> Result<bool, sq
             .execute(&mut *transaction)
             .await?;
     }
+    sqlx::query("delete from acting").execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(true)
 }

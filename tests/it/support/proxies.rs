@@ -34,6 +34,13 @@ pub(crate) enum Terminator {
     Haproxy,
 }
 
+/// Who verifies the client's chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verifies {
+    Certgate,
+    Proxy,
+}
+
 /// The people, certgate and the programs in front of it. Fields are dropped in their order.
 pub(crate) struct Proxied {
     workshop: Workshop,
@@ -60,10 +67,13 @@ impl Proxied {
     /// The terminator, an nginx behind it, and certgate.
     pub(crate) fn behind(terminator: Terminator) -> Self {
         Self::start(|| {
-            let proxied = Self::new(match terminator {
-                Terminator::Apache => "apache",
-                Terminator::Haproxy => "haproxy",
-            });
+            let proxied = Self::new(
+                match terminator {
+                    Terminator::Apache => "apache",
+                    Terminator::Haproxy => "haproxy",
+                },
+                Verifies::Proxy,
+            );
             proxied.start_nginx()?;
             match terminator {
                 Terminator::Apache => proxied.start_apache()?,
@@ -76,10 +86,24 @@ impl Proxied {
     /// Caddy, which asks by itself.
     pub(crate) fn caddy() -> Self {
         Self::start(|| {
-            let proxied = Self::new("rfc9440");
-            proxied.start_caddy()?;
+            let proxied = Self::new("rfc9440", Verifies::Proxy);
+            proxied.start_caddy("Caddyfile")?;
             Ok(proxied)
         })
+    }
+
+    /// Caddy, which asks by itself and verifies nothing.
+    pub(crate) fn caddy_unverified() -> Self {
+        Self::start(|| {
+            let proxied = Self::new("caddy", Verifies::Certgate);
+            proxied.start_caddy("caddy-own.Caddyfile")?;
+            Ok(proxied)
+        })
+    }
+
+    /// Certgate alone, as Traefik would ask it.
+    pub(crate) fn traefik_unrun() -> Self {
+        Self::new("traefik", Verifies::Certgate)
     }
 
     /// A free port can be taken between the look and the start: then all of it is tried again.
@@ -92,17 +116,23 @@ impl Proxied {
         attempt().unwrap_or_else(|error| panic!("{error:#}"))
     }
 
-    fn new(dialect: &str) -> Self {
+    fn new(dialect: &str, verifies: Verifies) -> Self {
         let workshop = Workshop::open("certgate-proxies").unwrap();
         let folder = workshop.folder().to_owned();
         let secret = folder.join("proxy-secret");
         fs::write(&secret, SECRET).unwrap();
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        let ca = Issuer::root(&folder.join("ca"), "Example CA");
+        let trust = match verifies {
+            Verifies::Certgate => {
+                format!("trust.mode = \"own\"\ntrust.anchors = [\"{}\"]\n", ca.pem.display())
+            }
+            Verifies::Proxy => String::new(),
+        };
         let certgate = Certgate::start_with(&format!(
-            "proxy.dialect = \"{dialect}\"\nproxy.secret_file = \"{}\"\n",
+            "proxy.dialect = \"{dialect}\"\nproxy.secret_file = \"{}\"\n{trust}",
             secret.display()
         ));
-        let ca = Issuer::root(&folder.join("ca"), "Example CA");
         let [alice, bob] = ["alice", "bob"].map(|name| ca.client(name));
         let mallory = Issuer::root(&folder.join("foreign"), "Foreign CA").client("mallory");
         let server_issuer = Issuer::root(&folder.join("server"), "Server CA");
@@ -225,22 +255,22 @@ impl Proxied {
         self.wait_for_front("apache2")
     }
 
-    fn start_caddy(&self) -> Result<()> {
+    fn start_caddy(&self, file: &str) -> Result<()> {
         let folder = self.folder();
         let certificate = folder.join("server/server.alone.pem");
         let key = folder.join("server/server.key");
         // A certificate of the test's own and no other listener; the rest is the shipped file.
         let tls = format!("tls {} {} {{", path(&certificate), path(&key));
         let site = fitted(
-            "Caddyfile",
+            file,
             &[
                 ("app.example.com {", &format!("https://app.example.com:{} {{", self.front.port())),
                 ("tls {", &tls),
-                ("/etc/caddy/client-ca.pem", path(&self.ca.pem)),
                 ("127.0.0.1:9180", &self.certgate.auth().to_string()),
                 ("127.0.0.1:8000", &self.application.address().to_string()),
             ],
-        );
+        )
+        .replace("/etc/caddy/client-ca.pem", path(&self.ca.pem));
         let file = folder.join("Caddyfile");
         // A second site that asks for no certificate: a way round the first one, were Caddy lax.
         let port = self.front.port();
