@@ -8,7 +8,7 @@
 //! * [`revocation`]: whose chains are trusted, and what is revoked; read from files.
 //! * [`decide`]: the decision, a pure function; read it first.
 //! * [`store`]: all the SQL, for PostgreSQL and SQLite.
-//! * [`operator`]: what operators do that takes judgement, for the command line and the API alike.
+//! * [`operator`]: what operators do that takes judgement; the command line and the API call it.
 //! * [`sync`]: keeps the directory equal to the store.
 //! * [`seen`]: what was seen, on its way to the store in batches.
 //! * [`http`]: the only rooms that know HTTP: the auth, ops and admin listeners.

@@ -12,7 +12,8 @@ use crate::http::admin::Admin;
 use crate::http::authorize::{Gate, Trust};
 use crate::http::output::Output;
 use crate::metrics::Metrics;
-use crate::pki::SlashForm;
+use crate::operator::{Ground, Sees};
+use crate::pki::{SlashForm, UnixTime};
 use crate::proxy::{ChainsBy, Dialect, HeaderNames, Reader, Source};
 use crate::revocation::{Published, Sources};
 use crate::seen::Seen;
@@ -110,6 +111,25 @@ pub fn settings(config: &Config) -> Settings {
     Settings {
         group_separator: config.output.group_separator.as_str().chars().next().unwrap_or(','),
         admin_group: config.admin.group.as_str().into(),
+    }
+}
+
+/// What an operator's act stands on.
+#[must_use]
+pub fn ground(config: &Config, now: UnixTime) -> Ground {
+    let headers = &config.proxy.headers;
+    Ground {
+        now,
+        kinds: policy(config).kinds,
+        settings: settings(config),
+        sees: match config.identity.source {
+            config::Source::Certificate => Sees::Certificate,
+            config::Source::Headers => Sees::Headers {
+                issuer: headers.issuer.is_some(),
+                serial: headers.serial.is_some(),
+                subject: headers.subject.is_some(),
+            },
+        },
     }
 }
 

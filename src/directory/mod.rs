@@ -40,7 +40,7 @@ pub use mapping::Mapping;
 pub use name::{MAX_NAME_BYTES, Name, NameError};
 pub use part::{PART_VERSION, Part, PartError};
 pub use partial::partial_identity;
-pub use pattern::{Agreement, Column, ColumnError, Pattern, parse_pattern};
+pub use pattern::{Agreement, Column, ColumnError, Pattern, Value, parse_pattern};
 pub use rule::{Holder, MAX_RULES, Ruled, Wish, check_rule, provisioning_rule};
 pub use unusable::{Relation, RowError, Severity, Unusable};
 pub use user::{Groups, MAX_USER_AND_GROUPS_BYTES, User};
@@ -174,6 +174,21 @@ impl Directory {
             }
         }
         Found::Nothing
+    }
+
+    /// Every mapping that matches, of whatever kind, active or not, the strongest first; that of a
+    /// user who is not there as well.
+    pub fn matching<'d, 'i>(
+        &'d self,
+        identity: &'i Identity,
+    ) -> impl Iterator<Item = Mapping<'d>> + use<'d, 'i> {
+        Kind::ALL.into_iter().flat_map(|kind| self.mappings.matches(kind, identity))
+    }
+
+    /// Whether there is a user whose name differs from this one by case at most.
+    #[must_use]
+    pub fn has_user_of_any_case(&self, username: &str) -> bool {
+        self.users.of_any_case(username).next().is_some()
     }
 
     /// Rows that cannot be used, or not as they were meant.

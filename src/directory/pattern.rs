@@ -73,7 +73,7 @@ impl Column {
 }
 
 /// The canonical value of one column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     /// Text that compares as it stands: a SAN value, a common name.
     Text(Box<str>),
@@ -121,7 +121,7 @@ pub struct ColumnError {
 }
 
 /// The readable columns of a row, in the order of strength.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pattern {
     columns: Box<[(Column, Value)]>,
 }

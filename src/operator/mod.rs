@@ -1,8 +1,44 @@
-//! What operators do that takes more than one row, or judgement: shared by the command line and
-//! the API.
+//! Acts of operators that take more than one row, or judgement: the command line and the API call
+//! the same functions.
 //!
-//! Values in, values out: it prints nothing, knows neither commands nor HTTP, and reads no clock.
+//! Values in, values out, within a transaction that the caller commits; a dry run drops it. Nothing
+//! here prints, or reads a command line, a request or a clock.
+//!
+//! Layout:
+//! * [`Ground`]: the time and what is configured; [`Standing`]: whose a certificate is;
+//! * [`find_certificate`]: one that is known, by fingerprint, serial or name;
+//! * [`Approver`], [`approve_all`]: gives certificates of the inbox to people; [`likenesses`]: whose
+//!   renewal one looks like;
+//! * [`block_certificate`], [`remove_user`], [`reissue`]: a lost key, a leaver, a CA that is
+//!   replaced;
+//! * [`Administrators`]: who could come in as one, so that one is left.
 
+mod approve;
+mod authority;
+mod binding;
+mod find;
+mod ground;
 mod last_admin;
+mod likeness;
+mod lost;
+mod naming;
+mod reissue;
+mod remove;
+mod rollover;
+mod standing;
+mod wave;
 
+pub use approve::{Approval, ApproveError, Approved, Approver};
+pub use authority::Authority;
+pub use binding::{Binding, BindingError};
+pub use find::{FindError, find_certificate};
+pub use ground::{Ground, Sees};
 pub use last_admin::{Administrators, LastAdministrator};
+pub use likeness::{Likeness, Resemblance, likenesses, renewed_user};
+pub use lost::{Left, LeftMapping, block_certificate, left_to};
+pub use naming::{NameFrom, Named, NamingError};
+pub use reissue::{Carried, NotCarried, Reissue, ReissueError, Reissued, reissue};
+pub use remove::{RemoveError, Removed, remove_user};
+pub use rollover::CarriedRule;
+pub use standing::Standing;
+pub use wave::{Outcome, Skipped, Wave, WaveError, approve_all};

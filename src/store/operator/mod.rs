@@ -6,6 +6,7 @@
 
 mod administrator;
 mod block;
+mod certificate;
 mod group;
 mod mapping;
 mod page;
@@ -20,6 +21,7 @@ use crate::directory::row::PatternRow;
 use crate::pki::UnixTime;
 
 pub use self::block::{Block, BlockEdit, NewBlock};
+pub use self::certificate::StoredCertificate;
 pub use self::group::Member;
 pub use self::mapping::{Mapping, MappingEdit, NewMapping};
 pub use self::page::UserFilter;
@@ -98,7 +100,9 @@ impl PatternText {
         }
     }
 
-    fn shown(row: PatternRow) -> Self {
+    /// A row as people see it.
+    #[must_use]
+    pub fn shown(row: PatternRow) -> Self {
         let text = |bytes: Option<Vec<u8>>| bytes.map(shown);
         Self {
             sha256: text(row.sha256),
