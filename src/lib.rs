@@ -7,6 +7,8 @@
 //! * [`reason`]: the codes of the contract.
 //! * [`revocation`]: whose chains are trusted, and what is revoked; read from files.
 //! * [`decide`]: the decision, a pure function; read it first.
+//! * [`explain`]: why a certificate or a request is answered as it is; values in, a value out.
+//! * [`doctor`]: what is wrong with nginx's configuration; text in, findings out.
 //! * [`store`]: all the SQL, for PostgreSQL and SQLite.
 //! * [`operator`]: what operators do that takes judgement; the command line and the API call it.
 //! * [`sync`]: keeps the directory equal to the store.
@@ -20,6 +22,8 @@ pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod directory;
+pub mod doctor;
+pub mod explain;
 pub mod http;
 pub mod metrics;
 pub mod operator;

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::desk::Desk;
-use super::facts::{Facts, read_certificate};
+use super::facts::read_certificate;
 use super::mapping::{self, kind, mapping_state};
 use super::output::{Fields, Printer, Table};
 use super::pattern::{self, By, from_certificate, is_sent};
@@ -17,6 +17,7 @@ use crate::config::Source;
 use crate::directory::{
     Column, Considered, Directory, Holder, Kind, Relation, Rows, parse_pattern,
 };
+use crate::explain::Facts;
 use crate::pki::{Certificate, Identity};
 use crate::store::{Mapping, NewBlock, PatternText};
 
@@ -139,7 +140,7 @@ impl Left {
         let identity = Identity::from_certificate(certificate);
         let kinds = desk.kinds();
         let holder = Holder { identity: &identity, certificate: Some(certificate) };
-        let considered = directory.consider(holder, desk.now, kinds);
+        let considered = directory.consider(holder, &[], desk.now, kinds).rows;
         let users = users(&considered);
         let rules = considered.iter().filter(|one| one.kind == "rule").filter(|one| one.matched);
         let rules = rules.map(|one| one.id).collect();

@@ -1,104 +1,55 @@
-//! `certgate explain`: who a certificate is, and why, by the code that answers nginx.
+//! `certgate explain`: who a certificate or a request is, and why, by the code that answers nginx.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
-use serde::Serialize;
 
-use super::crl::{self, TrustFacts};
+use super::crl;
 use super::desk::Desk;
-use super::facts::{Facts, read_certificate};
+use super::facts::{read_bytes, read_certificate};
 use super::output::{Printer, Table};
-use super::sent::as_headers;
 use super::values;
 use crate::app;
-use crate::config::{Config, HEADER_MODE_UNCHECKED, Source};
-use crate::decide::{self, Decision, Options, Question, Required, RequiredUsage, Trust, View};
-use crate::directory::{Considered, Directory, Holder, Rows};
-use crate::pki::{Certificate, key_usage_names, purpose_text};
-use crate::proxy::{Presented, Shown};
-use crate::reason::DenyReason;
+use crate::decide::{Chains, Options, Required, Trust, View};
+use crate::directory::{Directory, Rows, Sibling};
+use crate::explain::{
+    Asked, Explanation, Handle, MAX_HEADERS_BYTES, PastDenial, Problem, RawHeaders, Scene,
+    UsageFacts,
+};
+use crate::pki::Certificate;
 
-/// Say who a certificate is, and why
+/// Say who a certificate or a request is, and why
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-It assumes that the proxy verified the certificate: only the proxy sees the handshake. With
-identity.source = \"headers\" it sees no more of the certificate than the service does.
+With --cert it assumes that the proxy verified the certificate: only the proxy sees the handshake.
+With --headers it reads what the proxy said by the configured dialect, and assumes that the proxy
+may ask. With identity.source = \"headers\" it sees no more of a certificate than the service does.
 
 Examples:
   certgate explain --cert alice.pem
-  certgate explain --cert alice.pem --require group:ops
-  certgate explain --cert alice.pem --json")]
+  certgate explain --cert alice.pem --require group:ops --json
+  certgate explain --headers request.txt
+  certgate explain --request-id 5d1f2c0a9b3e4d7c8a6b5c4d3e2f1a0b")]
+#[group(id = "what", required = true, multiple = false)]
 pub(super) struct Explain {
     /// The certificate, PEM or DER
-    #[arg(long, value_name = "FILE")]
-    pub(super) cert: PathBuf,
+    #[arg(long, value_name = "FILE", group = "what")]
+    cert: Option<PathBuf>,
+    /// The headers that a proxy sent, one `Name: value` a line; - is standard input
+    #[arg(long, value_name = "FILE", group = "what")]
+    headers: Option<PathBuf>,
+    /// The proxy's number of a request that was denied, as in its log and on its denied page
+    #[arg(long, value_name = "ID", group = "what")]
+    request_id: Option<String>,
     /// As if the location asked for this: group:NAME or user:NAME (repeat: any of)
     #[arg(long, value_name = "WHAT", value_parser = values::required)]
-    pub(super) require: Vec<Required>,
-}
-
-/// What `--json` prints.
-#[derive(Debug, Serialize)]
-struct Explanation {
-    decision: &'static str,
-    status: u16,
-    reason: &'static str,
-    user: Option<String>,
-    assumed: String,
-    certificate: Facts,
-    usage: Option<UsageFacts>,
-    trust: TrustFacts,
-    considered: Vec<Considered>,
-}
-
-/// Whether the certificate is made for what it is presented for; what is asked of all (a client's,
-/// no CA's) is not listed.
-#[derive(Debug, Serialize)]
-struct UsageFacts {
-    allowed: bool,
-    why: Option<String>,
-    required: RequiredFacts,
-}
-
-/// What `usage.*` asks for.
-#[derive(Debug, Serialize)]
-struct RequiredFacts {
-    extended_key_usage: Vec<String>,
-    key_usage: Vec<&'static str>,
-    policies: Vec<String>,
-}
-
-impl UsageFacts {
-    fn new(certificate: &Certificate, required: &RequiredUsage) -> Self {
-        let judged = required.judge(certificate);
-        Self {
-            allowed: judged.is_ok(),
-            why: judged.err().map(|fault| fault.to_string()),
-            required: RequiredFacts {
-                extended_key_usage: required.extended_key_usage.clone(),
-                key_usage: key_usage_names(required.key_usage),
-                policies: required.policies.clone(),
-            },
-        }
-    }
-
-    /// One line for people, where there is something to say.
-    fn line(&self) -> Option<String> {
-        let required = &self.required;
-        let purposes = required.extended_key_usage.iter().map(|oid| purpose_text(oid));
-        let asked: Vec<&str> = purposes.chain(required.key_usage.iter().copied()).collect();
-        let policies = required.policies.join(" or ");
-        match &self.why {
-            Some(why) => Some(format!("usage: not allowed: {why}")),
-            None if asked.is_empty() && policies.is_empty() => None,
-            None if policies.is_empty() => Some(format!("usage: has {}", asked.join(", "))),
-            None => Some(format!("usage: has {}", [&asked[..], &[&policies]].concat().join(", "))),
-        }
-    }
+    require: Vec<Required>,
+    /// As if the location let in those without a certificate
+    #[arg(long)]
+    certificate_optional: bool,
 }
 
 /// Explains; exit code 0 if the answer would be 200, 1 for a deny, 2 if there is no decision.
@@ -107,8 +58,36 @@ pub(super) async fn run(
     desk: &Desk<'_>,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<ExitCode> {
-    let certificate = read_certificate(&args.cert)?;
-    let options = Options { required: args.require.clone(), ..Options::default() };
+    let reader = app::gate::reader(desk.config);
+    let mut then = None;
+    let (asked, handle) = if let Some(file) = &args.cert {
+        (Asked::of_certificate(read_certificate(file)?, &reader), Handle::File(file))
+    } else if let Some(file) = &args.headers {
+        (Asked::of_headers(&read_headers(file)?, &reader), Handle::Values)
+    } else if let Some(id) = &args.request_id {
+        let (asked, past) = of_request(id, desk).await?;
+        then = Some(past);
+        (asked, Handle::Values)
+    } else {
+        anyhow::bail!("give --cert, --headers or --request-id");
+    };
+    let options = Options {
+        required: args.require.clone(),
+        certificate_is_optional: args.certificate_optional,
+    };
+    let mut explanation = explain(&asked, &options, handle, desk).await?;
+    explanation.then = then;
+    print(&explanation, printer)?;
+    Ok(exit_code(&explanation))
+}
+
+/// Everything that the service would look at, as it is at this moment.
+async fn explain(
+    asked: &Asked,
+    options: &Options,
+    handle: Handle<'_>,
+    desk: &Desk<'_>,
+) -> anyhow::Result<Explanation> {
     let rows = Rows::from(desk.store.load().await?);
     let directory = Directory::build(&rows, &desk.settings());
     let (policy, now) = (app::gate::policy(desk.config), desk.now);
@@ -120,77 +99,90 @@ pub(super) async fn run(
         trust: Trust { authorities: Some(known.authorities()), memory: None },
         policy: &policy,
     };
-    let shown = Arc::new(Shown::from(certificate));
-    let presented = presented(&shown, desk.config);
-    let question =
-        Question { options: Ok(options), proxy_is_trusted: true, presented: || presented.clone() };
-    let decision = decide::decide(question, &view);
-    let explanation = Explanation {
-        decision: word(&decision),
-        status: decision.status(),
-        reason: decision.code(),
-        user: user(&decision),
-        assumed: assumed(desk.config),
-        certificate: Facts::from(&shown.certificate),
-        usage: matches!(presented, Ok(Presented::Certificate(_)))
-            .then(|| UsageFacts::new(&shown.certificate, &policy.usage)),
-        trust: TrustFacts::new(&shown, &known, &policy, now),
-        considered: match holder(&presented) {
-            Some(holder) => directory.consider(holder, now, policy.kinds),
-            None => Vec::new(),
-        },
+    let unusable_files: Vec<Problem> = known
+        .problems()
+        .iter()
+        .map(|(file, why)| Problem { file: file.clone(), why: why.clone() })
+        .collect();
+    let siblings = siblings(asked, desk).await;
+    let scene = Scene { view: &view, siblings: &siblings, unusable_files: &unusable_files, handle };
+    Ok(asked.explain(options, &scene))
+}
+
+/// Certificates like this one, for hints only: a role that may not read them goes without.
+async fn siblings(asked: &Asked, desk: &Desk<'_>) -> Vec<Sibling> {
+    let Some(certificate) = asked.certificate() else { return Vec::new() };
+    let Ok(mut work) = desk.store.read().await else { return Vec::new() };
+    work.siblings(certificate).await.unwrap_or_default()
+}
+
+/// What is known of a request that was denied.
+async fn of_request(id: &str, desk: &Desk<'_>) -> anyhow::Result<(Asked, PastDenial)> {
+    let mut work = desk.store.read().await?;
+    let rows = work.denials(Some(id)).await?;
+    let Some(row) = rows.first() else {
+        return Err(
+            super::Missing(format!("no denial of request {id:?} is kept: {NOT_KEPT}")).into()
+        );
     };
-    print(&explanation, printer)?;
-    Ok(match decision {
-        Decision::Allow(_) => ExitCode::SUCCESS,
-        Decision::Deny(_) => ExitCode::from(1),
-        Decision::Undecided(_) => ExitCode::from(2),
-    })
-}
-
-/// What a request with this certificate presents, as certgate is configured.
-fn presented(shown: &Arc<Shown>, config: &Config) -> Result<Presented, DenyReason> {
-    match config.identity.source {
-        Source::Certificate => Ok(Presented::Certificate(Arc::clone(shown))),
-        Source::Headers => as_headers(&shown.certificate, config),
-    }
-}
-
-/// Whose mappings, blocks and rules are to be told of.
-fn holder(presented: &Result<Presented, DenyReason>) -> Option<Holder<'_>> {
-    match presented {
-        Ok(Presented::Certificate(shown)) => {
-            Some(Holder { identity: &shown.identity, certificate: Some(&shown.certificate) })
+    let kept = match &row.certificate {
+        Some(sha256) => work.kept_certificate(sha256).await?,
+        None => None,
+    };
+    let certificate = kept.and_then(|kept| Certificate::from_der(&kept.der).ok());
+    let reader = app::gate::reader(desk.config);
+    let asked = match certificate {
+        Some(certificate) => {
+            let mut asked = Asked::of_certificate(certificate, &reader);
+            asked.assume("what the location asked for is not kept: say it with --require");
+            if app::gate::policy(desk.config).trust.chains == Chains::Verified {
+                asked.assume("the chain that the proxy sent is not kept");
+            }
+            Some(asked)
         }
-        Ok(Presented::Headers(identity)) => Some(Holder { identity, certificate: None }),
-        Ok(Presented::Nobody) | Err(_) => None,
-    }
-}
-
-/// What the answer takes for granted.
-fn assumed(config: &Config) -> String {
-    match config.identity.source {
-        Source::Certificate => "the proxy verified this certificate".to_owned(),
-        Source::Headers => format!(
-            "the proxy verified this certificate and sends its names in headers \
-             (identity.source); not checked: {}",
-            HEADER_MODE_UNCHECKED.join(", ")
+        None if row.certificate.is_some() => Asked::of_code(
+            &row.code,
+            "the certificate of this request is not kept any more: only what was decided then is \
+             known",
         ),
-    }
+        None => Asked::of_code(
+            &row.code,
+            "no verified certificate came with this request: only what was decided then is known",
+        ),
+    };
+    let asked = asked.with_context(|| {
+        format!(
+            "request {id:?} was denied as {:?}, a code that this version does not know",
+            row.code
+        )
+    })?;
+    let past = PastDenial {
+        at: row.at.clone(),
+        reason: row.code.clone(),
+        request_id: row.request_id.clone(),
+        host: row.host.clone(),
+        peer: row.peer.clone(),
+        certificate: row.certificate.clone(),
+        denials: rows.len(),
+    };
+    Ok((asked, past))
 }
 
-fn word(decision: &Decision<'_>) -> &'static str {
-    match decision {
-        Decision::Allow(_) => "allow",
-        Decision::Deny(_) => "deny",
-        Decision::Undecided(_) => "error",
-    }
+/// Why a denial can be missing.
+const NOT_KEPT: &str = "it was not denied, or came a second ago, or is older than 7 days or than \
+     the last 10,000 denials (2,500 without a certificate), or was left out under a flood; the log \
+     of the service may have it";
+
+fn read_headers(file: &Path) -> anyhow::Result<RawHeaders> {
+    let bytes = read_bytes(file, MAX_HEADERS_BYTES, "the headers of a request")?;
+    RawHeaders::parse(&bytes).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))
 }
 
-fn user(decision: &Decision<'_>) -> Option<String> {
-    match decision {
-        Decision::Allow(allow) => allow.user().map(|user| user.username.to_string()),
-        Decision::Deny(_) | Decision::Undecided(_) => None,
+fn exit_code(explanation: &Explanation) -> ExitCode {
+    match explanation.decision {
+        "allow" => ExitCode::SUCCESS,
+        "deny" => ExitCode::from(super::NO),
+        _ => ExitCode::from(super::ERROR),
     }
 }
 
@@ -203,18 +195,54 @@ fn print(explanation: &Explanation, printer: &mut Printer<'_>) -> anyhow::Result
         Some(user) => printer.line(&format!("{} {user}", explanation.status))?,
         None => printer.line(&format!("{} {}", explanation.status, explanation.decision))?,
     }
+    if let Some(then) = &explanation.then {
+        printer.line(&then.line())?;
+    }
     printer.line(&format!("assumed: {}", explanation.assumed))?;
-    for (name, value) in explanation.certificate.lines() {
-        printer.line(&format!("  {name:<13} {value}"))?;
+    for header in &explanation.headers {
+        printer.line(&format!("  {}", header.line()))?;
+    }
+    if let Some(certificate) = &explanation.certificate {
+        for (name, value) in certificate.lines() {
+            printer.line(&format!("  {name:<13} {value}"))?;
+        }
+    }
+    if let Some(names) = &explanation.names {
+        let texts =
+            [("subject", &names.subject), ("issuer", &names.issuer), ("serial", &names.serial)];
+        for (name, value) in texts {
+            printer.line(&format!("  {name:<13} {}", value.as_deref().unwrap_or("not shown")))?;
+        }
     }
     if let Some(line) = explanation.usage.as_ref().and_then(UsageFacts::line) {
         printer.line(&line)?;
     }
-    for line in explanation.trust.lines() {
-        printer.line(&line)?;
+    if let Some(trust) = &explanation.trust {
+        for line in trust.lines() {
+            printer.line(&line)?;
+        }
     }
+    print_considered(explanation, printer)?;
+    if explanation.unusable_rows > 0 {
+        let count = explanation.unusable_rows;
+        printer
+            .line(&format!("rows that cannot be used: {count}; `certgate doctor` lists them"))?;
+    }
+    for step in &explanation.remedy {
+        printer.line(&step.what)?;
+        if let Some(command) = &step.command {
+            printer.line(&format!("  {command}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn print_considered(explanation: &Explanation, printer: &mut Printer<'_>) -> anyhow::Result<()> {
     if explanation.considered.is_empty() {
-        return printer.line("no mapping, block or rule has anything in common with it");
+        return match explanation.certificate.is_some() || explanation.names.is_some() {
+            true => printer.line("no mapping, block or rule has anything in common with it"),
+            false => Ok(()),
+        };
     }
     let mut table = Table::new(&["kind", "id", "user", "matched", "why"]);
     for one in &explanation.considered {
@@ -226,5 +254,9 @@ fn print(explanation: &Explanation, printer: &mut Printer<'_>) -> anyhow::Result
             one.why.clone(),
         ]);
     }
-    printer.table(&table)
+    printer.table(&table)?;
+    match explanation.considered_left_out {
+        0 => Ok(()),
+        count => printer.line(&format!("and {count} more that do not match")),
+    }
 }

@@ -7,17 +7,19 @@ mod certificate;
 pub mod config;
 mod crl;
 pub mod demo;
+mod denied;
 mod desk;
+mod doctor;
 mod explain;
 mod facts;
 mod group;
 pub mod healthcheck;
 mod mapping;
+mod nginx;
 mod outlook;
 mod output;
 mod pattern;
 mod rule;
-mod sent;
 mod user;
 mod values;
 mod window;
@@ -149,8 +151,20 @@ Examples:
   certgate crl list"
     )]
     Crl(crl::CrlCommand),
-    /// Say who a certificate is, and why
+    /// Say who a certificate or a request is, and why
     Explain(explain::Explain),
+    /// Who was kept out, and why
+    Denied(denied::Denied),
+    /// Find out what is wrong: nginx's configuration, the database, CRLs, sockets
+    Doctor(doctor::Doctor),
+    /// What nginx needs
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  certgate nginx config --server-name app.example.com > /etc/nginx/conf.d/app.conf"
+    )]
+    Nginx(nginx::NginxCommand),
     /// Check or show the configuration
     #[command(after_help = "\
 Examples:
@@ -258,6 +272,10 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
         Command::Certificate(CertificateCommand::Show { file }) => {
             certificate::show(file, &mut Printer::new(out, cli.json))
         }
+        Command::Doctor(args) => {
+            runtime()?.block_on(doctor::run(args, load(), &mut Printer::new(out, cli.json)))
+        }
+        Command::Nginx(command) => nginx::run(command, &load()?.config, out, cli.json),
         Command::Crl(command) => {
             crl::run(command, &load()?.config, &mut Printer::new(out, cli.json))
         }
@@ -293,6 +311,7 @@ async fn run_on_store(
             certificate::block(args, desk, printer).await
         }
         Command::Explain(args) => explain::run(args, desk, printer).await,
+        Command::Denied(args) => denied::run(args, desk, printer).await,
         _ => anyhow::bail!("this command needs no database"),
     };
     store.close().await;

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::crl::{self, Problem};
+use super::crl;
 use super::output::{Printer, Table};
 use crate::app;
 use crate::config::Config;
 use crate::decide::{Lockout, TrustPolicy, foresee};
 use crate::directory::KnownCertificate;
+use crate::explain::Problem;
 use crate::pki::{RevocationList, UnixTime};
 use crate::revocation::{Authorities, Loader};
 use crate::store::{Open, Store, StoreError};

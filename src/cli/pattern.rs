@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::facts::{hex, read_certificate};
+use super::facts::read_certificate;
 use super::values::{self, IssuerValue};
 use crate::config::{Config, Source};
 use crate::directory::{Agreement, Column, Kind, Pattern, parse_pattern};
+use crate::explain::hex;
 use crate::pki::{Certificate, Identity};
 use crate::store::PatternText;
 

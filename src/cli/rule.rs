@@ -314,7 +314,7 @@ async fn test(file: &Path, desk: &Desk<'_>, printer: &mut Printer<'_>) -> anyhow
     let directory = Directory::build(&rows, &desk.settings());
     let holder = Holder { identity: &identity, certificate: Some(&certificate) };
     let kinds = desk.kinds();
-    let rules = directory.consider(holder, desk.now, kinds);
+    let rules = directory.consider(holder, &[], desk.now, kinds).rows;
     let username = rules.iter().find_map(|rule| rule.username.clone());
     let code = if username.is_some() { ExitCode::SUCCESS } else { ExitCode::from(super::NO) };
     if printer.is_json() {

@@ -1,5 +1,6 @@
 //! A block: which certificates are kept out, whatever else says yes.
 
+use super::near::{Near, Outcome, Probe};
 use super::pattern::{Agreement, Column, Pattern, Value, is_visible, shown_texts};
 use super::read;
 use super::row::BlockRow;
@@ -91,6 +92,29 @@ impl Block {
             }
         }
         compared
+    }
+
+    /// The one column that differs as people mistake one value for another, where all others agree;
+    /// for people alone.
+    pub(super) fn near_column(&self, probe: &Probe<'_>) -> Option<(Column, &[u8], Near)> {
+        let mut found = None;
+        let mut agrees = self.columns.len() == 1;
+        for (column, wanted) in &self.columns {
+            match wanted.compare(*column, probe.identity) {
+                Agreement::Same => agrees = true,
+                Agreement::Invisible => return None,
+                Agreement::Differs => {
+                    let Wanted::Exact(value) = wanted else { return None };
+                    let Outcome::Near(near) = probe.compare(*column, value.bytes()) else {
+                        return None;
+                    };
+                    if found.replace((*column, value.bytes(), near)).is_some() {
+                        return None;
+                    }
+                }
+            }
+        }
+        found.filter(|_| agrees)
     }
 
     /// The row it was read from.

@@ -29,7 +29,8 @@ pub use chain::{
 pub use crl::{CrlError, ListFile, ReasonCode, RevocationList, Scope, SignedList, split_lists};
 pub use der::DerError;
 pub use dn::{
-    AttributeType, DistinguishedName, DnError, MAX_DN_ATTRIBUTES, MAX_DN_BYTES, SlashForm,
+    AttributeType, DistinguishedName, DnError, Likeness, MAX_DN_ATTRIBUTES, MAX_DN_BYTES,
+    SlashForm, name_likeness, text_likeness,
 };
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use identity::{Identity, Shows};

@@ -103,6 +103,29 @@ impl SerialNumber {
         }
     }
 
+    /// In decimal, without a mark; nothing for an odd one. For people, never to compare.
+    #[must_use]
+    pub fn to_decimal(&self) -> Option<String> {
+        if self.is_odd() {
+            return None;
+        }
+        // Least significant digit first.
+        let mut digits = vec![0_u8];
+        for octet in self.as_bytes() {
+            let mut carry = u16::from(*octet);
+            for digit in &mut digits {
+                let value = u16::from(*digit) * 256 + carry;
+                *digit = u8::try_from(value % 10).unwrap_or_default();
+                carry = value / 10;
+            }
+            while carry > 0 {
+                digits.push(u8::try_from(carry % 10).unwrap_or_default());
+                carry /= 10;
+            }
+        }
+        Some(digits.iter().rev().map(|digit| char::from(b'0' + digit)).collect())
+    }
+
     fn from_unsigned(octets: &[u8]) -> Result<Self, SerialError> {
         let start = octets.iter().position(|octet| *octet != 0).ok_or(SerialError::Zero)?;
         octets.get(start..).and_then(Self::usual).ok_or(SerialError::TooLong)
@@ -259,6 +282,17 @@ mod tests {
         assert_eq!(SerialNumber::parse_cli(decimal), Ok(expected.clone()));
         assert_eq!(expected.to_string(), "CA92CBE98DDD421A9E4263254E413017");
         assert_eq!(format!("{expected:?}"), "CA92CBE98DDD421A9E4263254E413017");
+    }
+
+    #[test]
+    fn decimal_digits_are_those_that_the_command_line_reads_back() {
+        for text in ["1", "FF", "1001", "A1B2C3D4E5F60718", "CA92CBE98DDD421A9E4263254E413017"] {
+            let serial = SerialNumber::parse(text).unwrap();
+            let decimal = format!("dec:{}", serial.to_decimal().unwrap());
+            assert_eq!(SerialNumber::parse_cli(&decimal), Ok(serial), "{decimal}");
+        }
+        assert_eq!(SerialNumber::parse("1001").unwrap().to_decimal().as_deref(), Some("4097"));
+        assert_eq!(SerialNumber::from_der(&[0x80]).to_decimal(), None);
     }
 
     #[test]

@@ -12,8 +12,10 @@
 
 mod connect;
 mod constraint;
+mod denied;
 mod error;
 pub(crate) mod follow;
+mod health;
 mod known;
 mod operator;
 mod read;
@@ -31,8 +33,10 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
+pub use self::denied::{DeniedRow, KeptCertificate};
 pub use self::error::StoreError;
 pub use self::follow::{Cursor, Look, Looked, Manner, Session};
+pub use self::health::ServerHealth;
 pub use self::operator::{
     Block, BlockEdit, Edit, Mapping, MappingEdit, Member, NewBlock, NewMapping, NewUser,
     PatternText, Rule, RuleEdit, RuleText, StoredCertificate, User, UserEdit, UserFilter,

@@ -3,6 +3,7 @@
 //! Two names are equal when OpenSSL's `X509_NAME_cmp` says so. Nothing here may compare printed
 //! text, and nothing may fold what OpenSSL does not fold: look-alikes are other names.
 
+mod near;
 mod parse;
 mod print;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod value;
 
 use std::hash::{Hash, Hasher};
 
+pub use self::near::{Likeness, name_likeness, text_likeness};
 use self::value::Value;
 use super::attribute::{COMMON_NAME, Lookup, Oid, lookup};
 use super::der::{self, DerError};

@@ -2,10 +2,8 @@
 //!
 //! It must not read them by itself: the reader that answers nginx does.
 
-use crate::app;
-use crate::config::Config;
 use crate::pki::Certificate;
-use crate::proxy::{Dialect, Headers, Memory, Presented};
+use crate::proxy::{Dialect, Headers, Memory, Presented, Reader};
 use crate::reason::DenyReason;
 
 /// Header lines.
@@ -24,9 +22,8 @@ impl Headers for Sent {
 /// The reason to deny: a serial or a name that is not one in a header.
 pub(super) fn as_headers(
     certificate: &Certificate,
-    config: &Config,
+    reader: &Reader,
 ) -> Result<Presented, DenyReason> {
-    let reader = app::gate::reader(config);
     let success = if reader.dialect == Dialect::Haproxy { "0" } else { "SUCCESS" };
     let names = &reader.names;
     let lines = [

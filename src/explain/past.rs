@@ -1,0 +1,56 @@
+//! A request that was denied some time ago, beside what would be answered today.
+
+use serde::Serialize;
+
+use super::Asked;
+use crate::reason::DenyReason;
+
+/// What was decided then.
+#[derive(Clone, Debug, Serialize)]
+pub struct PastDenial {
+    /// When, RFC 3339.
+    pub at: String,
+    /// The code.
+    pub reason: String,
+    /// The proxy's number of the request.
+    pub request_id: Option<String>,
+    /// The host that the client asked for.
+    pub host: Option<String>,
+    /// The client's address.
+    pub peer: Option<String>,
+    /// The fingerprint of its certificate, if one was verified.
+    pub certificate: Option<String>,
+    /// How many denials are kept under this request id; this is the last.
+    pub denials: usize,
+}
+
+impl PastDenial {
+    /// One line for people.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut line = format!("then: {} at {}", self.reason, self.at);
+        for (word, value) in [("host", &self.host), ("from", &self.peer)] {
+            if let Some(value) = value {
+                line.push_str(&format!(", {word} {value}"));
+            }
+        }
+        if self.denials > 1 {
+            line.push_str(&format!(", the last of {} with this request id", self.denials));
+        }
+        line
+    }
+}
+
+impl Asked {
+    /// A denial of which only the code is known; none for a code that this version does not have.
+    #[must_use]
+    pub fn of_code(code: &str, why: &str) -> Option<Self> {
+        let reason = DenyReason::ALL.iter().find(|reason| reason.code() == code)?;
+        Some(Self {
+            presented: Err(*reason),
+            certificate: None,
+            headers: Vec::new(),
+            assumed: vec![why.to_owned()],
+        })
+    }
+}

@@ -1,0 +1,65 @@
+//! What `certgate doctor` asks of the database: the clock, the rights, whether a word gets through.
+//!
+//! It changes nothing.
+
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::PgListener;
+
+use super::value::Moment;
+use super::{LOOK_LIMIT, Store, StoreError, limited};
+
+/// What the database server says of itself and of us; SQLite is a file, and says nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServerHealth {
+    /// Its clock, RFC 3339.
+    pub clock: String,
+    /// How long the question took: the clock may be as much older.
+    pub took: Duration,
+    /// Whether it only replays what a primary writes.
+    pub is_standby: bool,
+    /// Tables of certgate that this role may write to.
+    pub writable: Vec<String>,
+    /// Whether a notification came back to us in time; a standby has none.
+    pub listens: bool,
+}
+
+impl Store {
+    /// Asks the server. None for SQLite.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn health(&self) -> Result<Option<ServerHealth>, StoreError> {
+        let Self::Postgres(side) = self else { return Ok(None) };
+        let started = Instant::now();
+        let clock = async {
+            let row = sqlx::query(CLOCK).persistent(false).fetch_one(&side.pool).await?;
+            let clock: Moment = sqlx::Row::try_get(&row, 0)?;
+            let is_standby: bool = sqlx::Row::try_get(&row, 1)?;
+            Ok((String::from_utf8_lossy(&clock.0).into_owned(), is_standby))
+        };
+        let (clock, is_standby) = limited(self.url(), LOOK_LIMIT, clock).await?;
+        let took = started.elapsed();
+        let rights = sqlx::query_scalar(WRITABLE).persistent(false).fetch_all(&side.pool);
+        let writable = limited(self.url(), LOOK_LIMIT, rights).await?;
+        let listens = !is_standby && limited(self.url(), LOOK_LIMIT, hear(side)).await.is_ok();
+        Ok(Some(ServerHealth { clock, took, is_standby, writable, listens }))
+    }
+}
+
+/// Sends a word and waits for it, over two connections, as a change and a follower do.
+async fn hear(side: &super::PostgresStore) -> Result<(), sqlx::Error> {
+    let channel = format!("certgate_doctor_{}", std::process::id());
+    let mut listener = PgListener::connect_with(&side.pool).await?;
+    listener.listen(&channel).await?;
+    sqlx::query(NOTIFY).bind(&channel).persistent(false).execute(&side.pool).await?;
+    listener.recv().await.map(drop)
+}
+
+const CLOCK: &str = "select clock_timestamp(), pg_is_in_recovery()";
+const NOTIFY: &str = "select pg_notify($1, '')";
+const WRITABLE: &str = "select table_name from (values ('app_user'), ('user_group'), ('mapping'), \
+     ('block'), ('rule'), ('certificate'), ('denial'), ('change'), ('feed'), ('certgate_schema')) \
+     as certgate (table_name) \
+     where to_regclass(table_name) is not null \
+     and has_table_privilege(table_name, 'insert, update, delete, truncate')";
