@@ -57,7 +57,7 @@ pub(super) fn admin(config: &Config, gate: &Arc<Gate>) -> anyhow::Result<Arc<Adm
         database: super::database_url(config)?,
         group: group.context("admin.group is no name of a group")?,
         origin: config.admin.origin.clone(),
-        settings: settings(config),
+        ground: ground(config, super::now()),
     }))
 }
 

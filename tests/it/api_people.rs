@@ -62,7 +62,8 @@ fn people_and_their_certificates_are_managed_and_nginx_hears_of_it() {
         office.certgate.wait_for_reason(&fresh, "mapping_revoked");
         let answer = office.ask(&Call::meant("DELETE", "/users/bobby.lopez").by(alice));
         assert_eq!(answer.status, 200, "{answer:?}");
-        office.certgate.wait_for_reason(&fresh, "unmapped");
+        // What a mapping of theirs had revoked stays out.
+        office.certgate.wait_for_reason(&fresh, "blocked");
     }
 }
 
@@ -234,6 +235,12 @@ fn whatever_is_wrong_with_a_call_has_its_status_and_changes_nothing() {
                 422,
                 "bad_value",
             ),
+            (Call::meant("DELETE", "/users/bob"), 409, "mappings_live"),
+            (post("/certificates", &json!({ "certificate": "" })), 422, "bad_certificate"),
+            (Call::get("/certificates/abc"), 400, "malformed"),
+            (Call::get(&format!("/certificates/{}", "ab".repeat(32))), 404, "not_found"),
+            (Call::get("/explain/never-came"), 404, "not_found"),
+            (Call::get("/denied?reason=nothing"), 400, "malformed"),
             (Call::meant("DELETE", "/mappings/999"), 404, "not_found"),
             (Call::meant("DELETE", "/mappings/x"), 400, "malformed"),
             (Call::meant("DELETE", "/users/bob").json(&json!({})), 400, "malformed"),
@@ -269,7 +276,7 @@ fn the_last_administrator_stays_whatever_is_tried_and_may_go_when_there_is_anoth
         let past = json!({ "valid_until": "2020-01-01T00:00:00Z" });
         let tries = [
             Call::meant("POST", "/users/alice/disable"),
-            Call::meant("DELETE", "/users/alice"),
+            Call::meant("DELETE", "/users/alice?with_mappings=true"),
             patch("/users/alice", &past),
             post("/groups/certgate-admin/remove", &json!({ "usernames": ["alice"] })),
             Call::meant("POST", "/mappings/1/disable"),
@@ -301,11 +308,13 @@ fn the_last_administrator_stays_whatever_is_tried_and_may_go_when_there_is_anoth
             let answer = office.ask(&call.clone().rehearsed().by(alice));
             assert!(matches!(answer.status, 200 | 201), "{kind:?} {answer:?}");
         }
-        let answer = office.ask(&Call::meant("DELETE", "/users/alice").by(alice));
+        let answer =
+            office.ask(&Call::meant("DELETE", "/users/alice?with_mappings=true").by(alice));
         assert_eq!(answer.status, 200, "{answer:?}");
         office.ask_until(&Call::get("/whoami").by(alice), 401);
         assert_eq!(office.ask(&Call::get("/whoami").by(&second)).json()["username"], "carol");
-        let answer = office.ask(&Call::meant("DELETE", "/users/carol").by(&second));
+        let answer =
+            office.ask(&Call::meant("DELETE", "/users/carol?with_mappings=true").by(&second));
         assert_eq!(answer.code(), "last_administrator");
     }
 }
@@ -396,4 +405,59 @@ fn who_is_taken_out_in_the_database_writes_nothing_though_the_gate_does_not_know
         office.certgate.try_run(&["group", "add", "certgate-admin", "alice"]);
         office.ask_until(&Call::get("/whoami").by(&office.alice), 200);
     }
+}
+
+#[test]
+fn a_database_that_is_away_or_busy_is_told_of_within_two_seconds() {
+    let slow = Duration::from_secs(2);
+    let add = post("/users", &json!({ "username": "bobby" }));
+    let office = Office::open(Kind::Postgres);
+    office.database.cut_off();
+    for call in [&add, &Call::get("/users")] {
+        let start = Instant::now();
+        let answer = office.ask(&call.clone().by(&office.alice));
+        assert_eq!((answer.status, answer.code().as_str()), (503, "database_away"), "{answer:?}");
+        assert!(start.elapsed() < slow, "{:?}", start.elapsed());
+    }
+    office.database.let_in();
+    office.ask_until(&add.clone().by(&office.alice), 201);
+
+    let office = Office::open(Kind::Sqlite);
+    let mut shell = office.database.open_shell();
+    shell.send("begin immediate; update app_user set note = 'x' where username = 'bob';");
+    // Until the shell has the lock a dry run gets through.
+    let busy = office.ask_until(&add.clone().rehearsed().by(&office.alice), 503);
+    assert_eq!(busy.code(), "database_away");
+    let start = Instant::now();
+    assert_eq!(office.ask(&add.clone().by(&office.alice)).status, 503);
+    assert!(start.elapsed() < slow, "{:?}", start.elapsed());
+    assert_eq!(office.ask(&Call::get("/users").by(&office.alice)).status, 200, "reading goes on");
+    shell.send("rollback;");
+    drop(shell);
+    office.ask_until(&add.by(&office.alice), 201);
+}
+
+#[test]
+fn the_command_line_keeps_the_last_administrator_too_unless_it_is_told_otherwise() {
+    let office = Office::open(Kind::Sqlite);
+    let file = office.alice.alone.to_str().unwrap();
+    let before = office.state();
+    for command in [
+        &["user", "disable", "alice"][..],
+        &["user", "edit", "alice", "--valid-until", "2020-01-01"],
+        &["group", "remove", "certgate-admin", "alice"],
+        &["mapping", "disable", "1"],
+        &["mapping", "edit", "1", "--valid-until", "2020-01-01"],
+        &["mapping", "remove", "1"],
+        &["block", "add", "--cert", file],
+    ] {
+        let (code, said) = office.certgate.say(command);
+        assert_eq!(code, Some(2), "{command:?}: {said}");
+        assert!(said.contains("--anyway"), "{command:?}: {said}");
+        assert_eq!(office.state(), before, "{command:?}");
+    }
+    office.certgate.run(&["user", "disable", "alice", "--anyway"]);
+    office.ask_until(&Call::get("/whoami").by(&office.alice), 401);
+    // Nobody is left, so that nothing more can be lost.
+    office.certgate.run(&["user", "enable", "alice"]);
 }

@@ -162,12 +162,10 @@ fn every_broken_configuration_is_found_and_every_opening_one_is_really_open() {
             }
             "opens-when-away" => {
                 let [nobody] = free_addresses();
-                let nginx = Nginx::start_changed(
-                    &Site::Own(case.lines),
-                    nobody,
-                    &people.ca,
-                    |folder| change(folder, case.lines),
-                );
+                let nginx =
+                    Nginx::start_changed(&Site::Own(case.lines), nobody, &people.ca, |folder| {
+                        change(folder, case.lines)
+                    });
                 assert!(is_open(&nginx, &people), "{} is not open", case.name);
             }
             other => panic!("{}: {other}", case.name),

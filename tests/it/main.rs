@@ -9,8 +9,10 @@
 )]
 
 mod api_gate;
+mod api_inbox;
 mod api_nginx;
 mod api_people;
+mod api_schemathesis;
 mod auth_endpoint;
 mod cli_certificate;
 mod cli_desk;

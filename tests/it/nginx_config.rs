@@ -99,7 +99,8 @@ fn the_printed_site_lets_in_who_is_mapped_and_nobody_else() {
         let get = |identity: Option<Credentials>| {
             caller(identity).connect().unwrap().get("/", &[("X-Remote-User", "admin")]).unwrap()
         };
-        let identity = |one: &crate::support::pki::Issued| Credentials::read(&one.pem, &one.key).ok();
+        let identity =
+            |one: &crate::support::pki::Issued| Credentials::read(&one.pem, &one.key).ok();
         let answer = get(identity(&alice));
         assert_eq!((answer.status, seen(&answer.text(), "X-Remote-User")), (200, Some("alice")));
         assert_eq!(get(identity(&bob)).status, 401);
@@ -123,8 +124,10 @@ fn it_follows_the_configuration_in_names_and_places() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    assert!(text("auth.listen = \"unix:/run/certgate/auth.sock\"\n")
-        .contains("\n    server unix:/run/certgate/auth.sock;"));
+    assert!(
+        text("auth.listen = \"unix:/run/certgate/auth.sock\"\n")
+            .contains("\n    server unix:/run/certgate/auth.sock;")
+    );
     let headers = text("identity.source = \"headers\"\n");
     let names = [
         ("X-SSL-Client-Verify", "$ssl_client_verify"),

@@ -72,7 +72,10 @@ fn describe(operation: &Operation) -> OperationBuilder {
         described = described.parameter(in_query(parameter));
     }
     if operation.verb.is_mutating() {
-        described = described.parameter(in_query(&DRY_RUN)).parameter(request_header());
+        described = described.parameter(in_query(&DRY_RUN));
+    }
+    if operation.verb.is_to_be_meant() {
+        described = described.parameter(request_header());
     }
     if let Some(body) = operation.body {
         let content = ContentBuilder::new().schema(Some(reference(body))).build();
@@ -102,7 +105,7 @@ fn problems(operation: &Operation) -> Vec<(u16, &'static str)> {
         (422, "A value breaks a rule"),
         (503, "Nothing can be decided, or the database is away"),
     ];
-    if operation.verb.is_mutating() {
+    if operation.verb.is_to_be_meant() {
         problems.extend([
             (409, "It does not fit what is there, or no administrator would be left"),
             (413, "The body is too long"),
@@ -198,6 +201,6 @@ const fn method(verb: Verb) -> HttpMethod {
         Verb::Delete => HttpMethod::Delete,
         Verb::Get => HttpMethod::Get,
         Verb::Patch => HttpMethod::Patch,
-        Verb::Post => HttpMethod::Post,
+        Verb::Ask | Verb::Post => HttpMethod::Post,
     }
 }

@@ -186,7 +186,7 @@ async fn told(call: &mut Call, id: i64) -> Result<Value, Problem> {
 /// A mapping that could never match is a mistake, which nobody would notice until the user is
 /// kept out.
 fn check_useful(call: &Call, kind: Kind, chosen: &Chosen) -> Result<(), Problem> {
-    if !call.kinds.contains(kind) {
+    if !call.ground.kinds.contains(kind) {
         let kind = kind.name();
         return Err(Problem::refused(
             "weak_kind",

@@ -12,14 +12,19 @@ mod blocks;
 mod body;
 mod browser;
 mod caller;
+mod certificates;
+mod denied;
 mod document;
 mod edit;
+mod explain;
 mod groups;
+mod inbox;
 mod mappings;
 mod operation;
 mod pattern;
 mod problem;
 mod query;
+mod reissue;
 mod routes;
 mod rules;
 #[cfg(test)]
@@ -44,8 +49,8 @@ use self::problem::Problem;
 use self::query::{DRY_RUN, Query};
 use self::routes::Routed;
 use super::authorize::{Gate, request_id};
-use crate::directory::{Name, Settings};
-use crate::operator::Administrators;
+use crate::directory::Name;
+use crate::operator::{Administrators, Ground};
 use crate::store::{By, DatabaseUrl, Open, Source, Store, StoreError, Work};
 
 /// How long a body may take to come; the proxy has it whole already.
@@ -69,8 +74,8 @@ pub struct Admin {
     pub group: Name,
     /// The only web origin whose pages may change anything (`admin.origin`).
     pub origin: Option<String>,
-    /// What is configured of names.
-    pub settings: Settings,
+    /// What acts stand on; the time in it is each call's own.
+    pub ground: Ground,
 }
 
 /// The one worker's share.
@@ -182,8 +187,10 @@ impl Worker {
         };
         let headers = request.headers();
         let mut known = operation.query.to_vec();
-        if operation.verb.is_mutating() {
+        if operation.verb.is_to_be_meant() {
             browser::check(headers, self.admin.origin.as_deref(), !body.is_empty())?;
+        }
+        if operation.verb.is_mutating() {
             known.push(DRY_RUN);
         }
         if operation.body.is_none() && !body.is_empty() {
@@ -217,7 +224,7 @@ impl Worker {
         let work = self.begin(async |store: Store| store.begin(&by).await).await?;
         let (act, is_dry_run) = (order.operation.act, order.is_dry_run);
         let mut call = self.call(order, work);
-        let value = limited(guarded(act, &mut call, &self.admin.settings)).await?;
+        let value = limited(guarded(act, &mut call)).await?;
         if !is_dry_run {
             call.work.commit().await.map_err(unknown_outcome)?;
         }
@@ -230,9 +237,8 @@ impl Worker {
         Call {
             work,
             caller,
-            now: (gate.now)(),
-            settings: self.admin.settings.clone(),
-            kinds: gate.policy.kinds,
+            gate: Arc::clone(gate),
+            ground: Ground { now: (gate.now)(), ..self.admin.ground.clone() },
             query,
             variables,
             body,
@@ -258,7 +264,10 @@ impl Worker {
             begin(store).await
         };
         match within(BEGIN_LIMIT, work).await {
-            Some(work) => Ok(work?),
+            // Whatever keeps the database from being used keeps everybody from using it.
+            Some(work) => {
+                work.map_err(|error| Problem::unavailable("database_away", error.to_string()))
+            }
             None => Err(Problem::unavailable(
                 "database_away",
                 format!("{}: no answer in time; nothing was changed", self.admin.database),
@@ -268,23 +277,20 @@ impl Worker {
 }
 
 /// The act between the two judgements that nothing may change without.
-async fn guarded(
-    act: operation::Act,
-    call: &mut Call,
-    settings: &Settings,
-) -> Result<Value, Problem> {
+async fn guarded(act: operation::Act, call: &mut Call) -> Result<Value, Problem> {
+    let (settings, now) = (call.ground.settings.clone(), call.ground.now);
     call.work.lock_administrators().await?;
     let caller = call.caller.identity.clone();
-    let before = Administrators::read(&mut call.work, settings, Some(&caller), &[]).await?;
-    let admitted = before.admits(&caller, call.now);
+    let before = Administrators::read(&mut call.work, &settings, Some(&caller), &[]).await?;
+    let admitted = before.admits(&caller, now);
     if admitted.as_deref() != Some(&call.caller.username) {
         let why = "the database no longer knows the caller as an administrator";
         return Err(Problem::new(StatusCode::FORBIDDEN, "no_longer_administrator", why));
     }
     let value = act(call).await?;
     let after =
-        Administrators::read(&mut call.work, settings, Some(&caller), &call.touched).await?;
-    before.check_left(&after, call.now)?;
+        Administrators::read(&mut call.work, &settings, Some(&caller), &call.touched).await?;
+    before.check_left(&after, now)?;
     Ok(value)
 }
 
@@ -308,8 +314,9 @@ fn unknown_outcome(error: StoreError) -> Problem {
 }
 
 fn other_methods(verbs: &[operation::Verb]) -> Problem {
-    let verbs: Vec<_> = verbs.iter().map(|verb| verb.method().to_string()).collect();
-    let allow = verbs.join(", ");
+    let mut methods: Vec<_> = verbs.iter().map(|verb| verb.method().to_string()).collect();
+    methods.dedup();
+    let allow = methods.join(", ");
     let why = format!("this path takes {allow}");
     let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "other_methods", why);
     Problem { allow: Some(allow), ..problem }

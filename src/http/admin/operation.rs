@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use actix_web::http::{Method, StatusCode};
 use serde::Serialize;
@@ -16,8 +17,9 @@ use super::body;
 use super::caller::Caller;
 use super::problem::Problem;
 use super::query::{Parameter, Query};
-use crate::directory::{Kinds, Settings};
-use crate::pki::UnixTime;
+use crate::directory::Directory;
+use crate::http::authorize::Gate;
+use crate::operator::Ground;
 use crate::store::Work;
 
 /// One method of one path.
@@ -38,9 +40,11 @@ pub(super) struct Operation {
     pub(super) act: Act,
 }
 
-/// The methods that are used; only `Get` changes nothing.
+/// The methods that are used; `Get` and `Ask` change nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
+    /// A POST whose body is a question.
+    Ask,
     Delete,
     Get,
     Patch,
@@ -53,12 +57,17 @@ impl Verb {
             Self::Delete => Method::DELETE,
             Self::Get => Method::GET,
             Self::Patch => Method::PATCH,
-            Self::Post => Method::POST,
+            Self::Ask | Self::Post => Method::POST,
         }
     }
 
     /// Whether it may change something, so that everything that protects a change applies.
     pub(super) const fn is_mutating(self) -> bool {
+        !matches!(self, Self::Ask | Self::Get)
+    }
+
+    /// Whether it must be told that it was meant: everything that a GET is not.
+    pub(super) const fn is_to_be_meant(self) -> bool {
         !matches!(self, Self::Get)
     }
 }
@@ -72,9 +81,9 @@ pub(super) struct Call {
     /// The one transaction: it is committed, or not, when the act is done.
     pub(super) work: Work,
     pub(super) caller: Caller,
-    pub(super) now: UnixTime,
-    pub(super) settings: Settings,
-    pub(super) kinds: Kinds,
+    /// What answers nginx: what it knows is what is told of.
+    pub(super) gate: Arc<Gate>,
+    pub(super) ground: Ground,
     pub(super) query: Query,
     /// The path's variables in their order.
     pub(super) variables: Vec<String>,
@@ -105,6 +114,15 @@ impl Call {
     /// 400, with the place.
     pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         body::parse(&self.body)
+    }
+
+    /// The directory that answers nginx.
+    ///
+    /// # Errors
+    /// 503 before the first load; who calls was let in by it, so it is there.
+    pub(super) fn directory(&self) -> Result<Arc<Directory>, Problem> {
+        let missing = || Problem::unavailable("not_ready", "nothing is loaded yet");
+        self.gate.replica.directory().as_ref().map(Arc::clone).ok_or_else(missing)
     }
 
     /// Who adds, for a new row.

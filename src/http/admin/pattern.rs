@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 use crate::directory::{Agreement, Pattern, parse_pattern};
-use crate::pki::{Certificate, Identity};
+use crate::operator::{Authority, Binding, BindingError};
+use crate::pki::{Certificate, DistinguishedName, Identity, SlashForm};
 use crate::store::PatternText;
 
 /// The columns that are looked at; null is not.
@@ -103,7 +104,7 @@ impl Wanted {
     pub(super) fn read(self) -> Result<Chosen, Problem> {
         let certificate = self.certificate.as_deref().map(read_certificate).transpose()?;
         let taken = match &certificate {
-            Some(certificate) => from_certificate(certificate, self.by.unwrap_or_default())?,
+            Some(certificate) => Binding::from(self.by.unwrap_or_default()).pattern(certificate)?,
             None if self.by.is_some() => {
                 return Err(Problem::refused("bad_value", "by: there is no certificate to take"));
             }
@@ -143,29 +144,60 @@ pub(super) fn read_certificate(pem: &str) -> Result<Certificate, Problem> {
         .map_err(|error| Problem::refused("bad_certificate", format!("certificate: {error}")))
 }
 
-fn from_certificate(certificate: &Certificate, by: By) -> Result<PatternText, Problem> {
-    let refused = |why: &str| Err(Problem::refused("bad_certificate", why.to_owned()));
-    let issuer = Some(certificate.issuer.to_exact_text());
-    let none = PatternText::default();
-    if by == By::IssuerSerial && certificate.serial.is_odd() {
-        return refused(
-            "its serial breaks RFC 5280, 4.1.2.2, and matches nothing; choose another by",
-        );
-    }
-    let by_subject = matches!(by, By::IssuerSubject | By::Subject);
-    if by_subject && certificate.subject.is_empty() {
-        return refused("the certificate has no subject; choose another by");
-    }
-    let subject = || Some(certificate.subject.to_exact_text());
-    Ok(match by {
-        By::Sha256 => PatternText { sha256: Some(certificate.sha256.to_string()), ..none },
-        By::Spki => PatternText { spki_sha256: Some(certificate.spki_sha256.to_string()), ..none },
-        By::IssuerSerial => {
-            PatternText { issuer, serial: Some(certificate.serial.to_string()), ..none }
+/// A CA: by its certificate, which tells its key too, or by its name alone.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ca {
+    /// PEM.
+    certificate: Option<String>,
+    /// Its DN.
+    name: Option<String>,
+}
+
+impl Ca {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// 422 for neither or both, for what cannot be read, and for a certificate that is no CA's.
+    pub(super) fn read(self) -> Result<Authority, Problem> {
+        match (self.certificate, self.name) {
+            (Some(pem), None) => {
+                let certificate = read_certificate(&pem)?;
+                if !certificate.is_ca {
+                    return Err(Problem::refused(
+                        "bad_certificate",
+                        "this is no certificate of a CA",
+                    ));
+                }
+                Ok(Authority::of(&certificate))
+            }
+            (None, Some(name)) => {
+                let name = DistinguishedName::parse(&name, SlashForm::Accept);
+                let name =
+                    name.map_err(|error| Problem::refused("bad_value", format!("name: {error}")))?;
+                Ok(Authority { name, key_id: None })
+            }
+            _ => Err(Problem::refused("bad_value", "name a CA by its certificate or by its name")),
         }
-        By::IssuerSubject => PatternText { issuer, subject: subject(), ..none },
-        By::Subject => PatternText { subject: subject(), ..none },
-    })
+    }
+}
+
+impl From<By> for Binding {
+    fn from(by: By) -> Self {
+        match by {
+            By::Sha256 => Self::Sha256,
+            By::Spki => Self::Spki,
+            By::IssuerSerial => Self::IssuerSerial,
+            By::IssuerSubject => Self::IssuerSubject,
+            By::Subject => Self::Subject,
+        }
+    }
+}
+
+impl From<BindingError> for Problem {
+    fn from(error: BindingError) -> Self {
+        Self::refused("bad_certificate", error.to_string())
+    }
 }
 
 /// A pattern made from a certificate has to match it.

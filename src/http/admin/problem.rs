@@ -104,6 +104,10 @@ impl From<StoreError> for Problem {
             StoreError::BadValue { .. } | StoreError::Constraint { .. } => {
                 Self::refused("bad_value", detail)
             }
+            StoreError::Permission { .. } => Self::unavailable(
+                "database_role",
+                format!("{detail}; the API needs what deploy/roles.sql gives to the editor"),
+            ),
             error if error.is_retryable() => Self::unavailable("database_away", detail),
             _ => {
                 tracing::error!(error = %detail, "the API could not use the database");

@@ -3,8 +3,11 @@
 use percent_encoding::percent_decode_str;
 
 use super::operation::{Operation, Page, Removed, Shape, Verb};
-use super::query::{CURSOR, LIMIT, Parameter};
-use super::{blocks, groups, mappings, rules, users, whoami};
+use super::query::{CURSOR, Kind, LIMIT, Parameter};
+use super::{
+    blocks, certificates, denied, explain, groups, inbox, mappings, reissue, rules, users, whoami,
+};
+use crate::reason::CODES;
 
 /// What every path begins with.
 pub(super) const PREFIX: &str = "/api/v1";
@@ -91,6 +94,16 @@ const USERS: &[Parameter] = &[
     Parameter::text("group", "Only members of this group"),
     Parameter::boolean("enabled", "Only users who are switched on, or off"),
 ];
+const WITH_MAPPINGS: &[Parameter] =
+    &[Parameter::boolean("with_mappings", "Though certificates still lead to the user")];
+const DENIED: &[Parameter] = &[
+    LIMIT,
+    CURSOR,
+    Parameter::text("user", "Only of certificates of this user"),
+    Parameter::text("since", "Only from then on, RFC 3339"),
+    Parameter { name: "reason", kind: Kind::Word(&CODES), about: "Only of this code" },
+    Parameter::text("request_id", "Only of this request"),
+];
 const MAPPINGS: &[Parameter] =
     &[LIMIT, CURSOR, Parameter::text("user", "Only mappings of this user")];
 
@@ -104,7 +117,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     operation!(Post "/users", users::add as "add_user", "Add a user", query NONE, body Some(Shape::of::<users::Add>()), 201 users::User),
     operation!(Get "/users/{username}", users::show as "show_user", "Show a user", query NONE, body None, 200 users::User),
     operation!(Patch "/users/{username}", users::edit as "edit_user", "Change a user", query NONE, body Some(Shape::of::<users::Change>()), 200 users::User),
-    operation!(Delete "/users/{username}", users::remove as "remove_user", "Remove a user with all groups and mappings", query NONE, body None, 200 Removed),
+    operation!(Delete "/users/{username}", users::remove as "remove_user", "Remove a user with all groups and mappings", query WITH_MAPPINGS, body None, 200 Removed),
     operation!(Post "/users/{username}/enable", users::enable as "enable_user", "Let a user in again", query NONE, body None, 200 users::User),
     operation!(Post "/users/{username}/disable", users::disable as "disable_user", "Keep a user out, whatever is mapped", query NONE, body None, 200 users::User),
     operation!(Post "/users/{username}/rename", users::rename as "rename_user", "Give a user another name; groups and mappings follow", query NONE, body Some(Shape::of::<users::Rename>()), 200 users::User),
@@ -139,4 +152,22 @@ pub(super) const OPERATIONS: &[Operation] = &[
     operation!(Delete "/rules/{priority}", rules::remove as "remove_rule", "Remove a rule; users whom it has added stay", query NONE, body None, 200 Removed),
     operation!(Post "/rules/{priority}/enable", rules::enable as "enable_rule", "Let a rule count again", query NONE, body None, 200 rules::Rule),
     operation!(Post "/rules/{priority}/disable", rules::disable as "disable_rule", "Let a rule not count for now", query NONE, body None, 200 rules::Rule),
+
+    operation!(Get "/certificates", certificates::list as "list_certificates", "List certificates that are known", query PAGED, body None, 200 Page<certificates::KnownCertificate>),
+    operation!(Post "/certificates", certificates::add as "add_certificate", "Hand in a certificate", query NONE, body Some(Shape::of::<certificates::Add>()), 201 certificates::KnownCertificate),
+    operation!(Get "/certificates/{sha256}", certificates::show as "show_certificate", "Show a certificate, whose it is, and whose renewal it looks like", query NONE, body None, 200 certificates::KnownCertificate),
+    operation!(Post "/certificates/{sha256}/block", certificates::block as "block_certificate", "Keep this certificate out, and say what its holder can still use", query NONE, body Some(Shape::of::<mappings::Reason>()), 201 certificates::Blocked),
+
+    operation!(Get "/inbox", inbox::list as "list_inbox", "List verified certificates of nobody", query PAGED, body None, 200 Page<certificates::KnownCertificate>),
+    operation!(Post "/inbox/all/approve", inbox::approve_everything as "approve_all", "Give each certificate to the user that it names", query NONE, body Some(Shape::of::<inbox::ApproveAll>()), 200 inbox::Outcomes),
+    operation!(Get "/inbox/{sha256}", certificates::show as "show_inbox", "Show one, and whose renewal it looks like", query NONE, body None, 200 certificates::KnownCertificate),
+    operation!(Post "/inbox/{sha256}/approve", inbox::approve as "approve", "Give it to a user", query NONE, body Some(Shape::of::<inbox::Approve>()), 201 inbox::Approved),
+    operation!(Post "/inbox/{sha256}/ignore", inbox::ignore as "ignore", "Do not list it again, or list it again", query NONE, body Some(Shape::of::<inbox::Ignore>()), 200 certificates::KnownCertificate),
+    operation!(Post "/inbox/{sha256}/block", certificates::block as "block_inbox", "Keep it out", query NONE, body Some(Shape::of::<mappings::Reason>()), 201 certificates::Blocked),
+
+    operation!(Post "/reissue", reissue::reissue as "reissue", "Carry over what is bound to one CA to another", query NONE, body Some(Shape::of::<reissue::Reissue>()), 200 reissue::Reissued),
+
+    operation!(Ask "/explain", explain::certificate as "explain_certificate", "Say who a certificate is, and why", query NONE, body Some(Shape::of::<explain::Question>()), 200 explain::Explained),
+    operation!(Get "/explain/{request_id}", explain::request as "explain_request", "Say why a request was denied", query NONE, body None, 200 explain::Explained),
+    operation!(Get "/denied", denied::list as "list_denied", "List who was kept out, the newest first", query DENIED, body None, 200 Page<denied::Denial>),
 ];

@@ -241,7 +241,7 @@ async fn told(call: &mut Call, priority: i64) -> Result<Value, Problem> {
 }
 
 fn check(call: &Call, rule: &RuleText, enabled: bool) -> Result<(), Problem> {
-    check_rule(&rule.row(enabled), &call.settings)
+    check_rule(&rule.row(enabled), &call.ground.settings)
         .map_err(|error| Problem::refused("bad_value", error.to_string()))
 }
 

@@ -70,7 +70,7 @@ fn no_name_stands_twice_and_what_changes_something_is_no_get() {
     assert_eq!(names.len(), OPERATIONS.len());
     for operation in OPERATIONS {
         let takes_body = operation.body.is_some();
-        let is_right = if operation.verb == Verb::Get { !takes_body } else { true };
+        let is_right = operation.verb != Verb::Get || !takes_body;
         assert!(is_right, "{} takes a body and is a GET", operation.name);
         assert!(variables(operation.path).count() <= 1, "{}", operation.name);
     }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::edit;
 use super::operation::{Call, Page, Removed, answer};
 use super::problem::Problem;
-use crate::directory::provisioning_rule;
+use crate::operator::{RemoveError, remove_user};
 use crate::store::{self, Edit, NewUser, UserEdit, UserFilter};
 
 /// A user.
@@ -197,8 +197,9 @@ pub(super) async fn rename(call: &mut Call) -> Result<Value, Problem> {
 
 pub(super) async fn remove(call: &mut Call) -> Result<Value, Problem> {
     let username = call.name().to_owned();
-    check_removal(call, &username).await?;
-    call.work.user_remove(&username).await?;
+    let with_mappings = call.query.flag("with_mappings").unwrap_or_default();
+    let (ground, by) = (call.ground.clone(), call.creator());
+    remove_user(&mut call.work, &ground, &username, with_mappings, by.as_deref()).await?;
     answer(Removed::DONE)
 }
 
@@ -206,29 +207,22 @@ async fn told(call: &mut Call, username: &str) -> Result<Value, Problem> {
     answer(User::from(call.work.user_show(username).await?))
 }
 
-/// A rule would add the user again at their next request, and what had been noted of them would be
-/// gone.
-async fn check_removal(call: &mut Call, username: &str) -> Result<(), Problem> {
-    if call.work.user_show(username).await?.origin != "rule" {
-        return Ok(());
-    }
-    let rules = call.work.rule_list().await?;
-    let rows: Vec<_> = rules.iter().map(|rule| rule.text.row(rule.enabled)).collect();
-    match provisioning_rule(&rows, &call.settings, username, call.now) {
-        None => Ok(()),
-        Some(priority) => Err(Problem::conflict(
-            "comes_back",
-            format!(
-                "rule {priority} would add {username} again at the next request; disable the \
-                 user, or the rule first"
+impl From<RemoveError> for Problem {
+    fn from(error: RemoveError) -> Self {
+        match error {
+            RemoveError::MappingsLive { .. } => Self::conflict(
+                "mappings_live",
+                "certificates still lead to this user; disable the user, or say with_mappings=true",
             ),
-        )),
+            RemoveError::RuleAddsAgain { .. } => Self::conflict("comes_back", error.to_string()),
+            RemoveError::Store(error) => error.into(),
+        }
     }
 }
 
 /// A group that holds what stands between groups would be two to an application.
 pub(super) fn check_separator(call: &Call, group: &str) -> Result<(), Problem> {
-    let separator = call.settings.group_separator;
+    let separator = call.ground.settings.group_separator;
     if !group.contains(separator) {
         return Ok(());
     }

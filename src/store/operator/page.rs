@@ -5,6 +5,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::block::{self, Block};
+use super::certificate::{self, StoredCertificate};
 use super::mapping::{self, Mapping};
 use super::user::{self, User};
 use super::{about, shown};
@@ -136,6 +137,17 @@ impl Work {
             })
         };
         act(&self.url, &mut self.broken, about(""), work).await
+    }
+
+    /// Certificates that are known after this one, by fingerprint.
+    pub async fn certificate_page(
+        &mut self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<StoredCertificate>, StoreError> {
+        let sql = format!("{} where sha256 > $1 order by sha256 limit $2", certificate::SELECT);
+        let after = after.unwrap_or_default();
+        self.certificates(sql, after, i64::from(limit)).await
     }
 
     /// Groups after this one, and how many are in each.

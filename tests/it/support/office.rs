@@ -174,8 +174,14 @@ impl Call {
     }
 
     /// The same as a dry run.
-    pub(crate) fn rehearsed(mut self) -> Self {
-        self.path.push_str("?dry_run=true");
+    pub(crate) fn rehearsed(self) -> Self {
+        self.asking("dry_run=true")
+    }
+
+    /// With a parameter in the query.
+    pub(crate) fn asking(mut self, parameter: &str) -> Self {
+        self.path.push(if self.path.contains('?') { '&' } else { '?' });
+        self.path.push_str(parameter);
         self
     }
 
