@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 yes, 1 no (denied, not found, check failed), 2 error.
 
+mod audit;
 mod block;
 mod certificate;
 pub mod config;
@@ -154,6 +155,15 @@ Examples:
   certgate crl list"
     )]
     Crl(crl::CrlCommand),
+    /// Who changed what, and undoing a mistake
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  certgate audit list --since 2d --user alice
+  certgate audit undo 4711 --dry-run"
+    )]
+    Audit(audit::AuditCommand),
     /// Say who a certificate or a request is, and why
     Explain(explain::Explain),
     /// Who was kept out, and why
@@ -320,6 +330,7 @@ async fn run_on_store(
         Command::Certificate(CertificateCommand::Block(args)) => {
             certificate::block(args, desk, printer).await
         }
+        Command::Audit(command) => audit::run(command, desk, printer).await,
         Command::Explain(args) => explain::run(args, desk, printer).await,
         Command::Denied(args) => denied::run(args, desk, printer).await,
         _ => anyhow::bail!("this command needs no database"),

@@ -11,6 +11,7 @@
 //!   renewal one looks like;
 //! * [`block_certificate`], [`remove_user`], [`reissue`]: a lost key, a leaver, a CA that is
 //!   replaced;
+//! * [`undo`]: puts back what the audit says was there;
 //! * [`Administrators`]: who could come in as one, so that one is left.
 
 mod approve;
@@ -26,6 +27,7 @@ mod reissue;
 mod remove;
 mod rollover;
 mod standing;
+mod undo;
 mod wave;
 
 pub use approve::{Approval, ApproveError, Approved, Approver};
@@ -41,4 +43,5 @@ pub use reissue::{Carried, NotCarried, Reissue, ReissueError, Reissued, reissue}
 pub use remove::{RemoveError, Removed, remove_user};
 pub use rollover::CarriedRule;
 pub use standing::Standing;
+pub use undo::{UndoError, Undone, undo};
 pub use wave::{Outcome, Skipped, Wave, WaveError, approve_all};

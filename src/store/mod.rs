@@ -6,10 +6,12 @@
 //! * [`Session`]: follows the directory: load, then every change;
 //! * [`Work`]: one transaction of an operator, in which `operator` has what people do: users, groups,
 //!   mappings, blocks, rules;
+//! * `audit`: who changed what, which the database writes itself;
 //! * `seen`: what a running service reports: certificates, denials, whom a rule brings.
 //!
 //! It must not decide anything: rows leave it unjudged, and no request waits for it.
 
+mod audit;
 mod connect;
 mod constraint;
 mod denied;
@@ -33,6 +35,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
+pub use self::audit::{AuditFilter, AuditRow};
 pub use self::denied::{DeniedRow, KeptCertificate};
 pub use self::error::StoreError;
 pub use self::follow::{Cursor, Look, Looked, Manner, Session};

@@ -7,6 +7,7 @@ use std::future::Future;
 
 use sqlx::{Postgres, Sqlite, Transaction};
 
+use super::audit;
 use super::error::{StoreError, Subject, classify};
 use super::read::{self, Rows, Sink as _};
 use super::url::DatabaseUrl;
@@ -65,6 +66,8 @@ pub struct Work {
     pub(super) side: Side,
     /// The database refused something: what was done before it must not count by itself.
     pub(super) broken: bool,
+    /// The database was told who acts: it writes.
+    acting: bool,
 }
 
 /// The transaction of one database or the other.
@@ -105,11 +108,15 @@ impl Store {
                         .await?;
                     Side::Postgres(transaction)
                 }
-                Self::Sqlite(side) => Side::Sqlite(side.pool.begin_with("begin immediate").await?),
+                Self::Sqlite(side) => {
+                    let mut transaction = side.pool.begin_with("begin immediate").await?;
+                    audit::begin_acting(&mut transaction, by).await?;
+                    Side::Sqlite(transaction)
+                }
             })
         };
         let side = limited(url, OPERATOR_LIMIT, work).await?;
-        Ok(self.work(side))
+        Ok(self.work(side, true))
     }
 
     /// Begins to read: everything as of one instant.
@@ -124,7 +131,7 @@ impl Store {
             })
         };
         let side = limited(self.url(), CONNECT_LIMIT, work).await?;
-        Ok(self.work(side))
+        Ok(self.work(side, false))
     }
 
     /// Acts in a transaction of its own, which counts if the act does.
@@ -142,9 +149,9 @@ impl Store {
         Ok(done)
     }
 
-    fn work(&self, side: Side) -> Work {
+    fn work(&self, side: Side, acting: bool) -> Work {
         let role = self.role().map(str::to_owned);
-        Work { url: self.url().clone(), role, side, broken: false }
+        Work { url: self.url().clone(), role, side, broken: false, acting }
     }
 }
 
@@ -154,7 +161,7 @@ impl Work {
     /// # Errors
     /// Nothing counts; so too if the database refused any of it before.
     pub async fn commit(self) -> Result<(), StoreError> {
-        let Self { url, role: _, side, broken } = self;
+        let Self { url, role: _, side, broken, acting } = self;
         if broken {
             // A server turns such a commit into a rollback and calls that a success.
             let reason = "a part of this change was refused, so nothing of it counts".to_owned();
@@ -163,7 +170,12 @@ impl Work {
         let work = async {
             match side {
                 Side::Postgres(transaction) => transaction.commit().await,
-                Side::Sqlite(transaction) => transaction.commit().await,
+                Side::Sqlite(mut transaction) => {
+                    if acting {
+                        audit::end_acting(&mut transaction).await?;
+                    }
+                    transaction.commit().await
+                }
             }
         };
         limited(&url, OPERATOR_LIMIT, work).await

@@ -27,16 +27,16 @@ fn body(name: &str, pem: &str) -> Option<Value> {
         "approve_all" => json!({ "user_from": "common_name" }),
         "ignore" => json!({ "ignored": true }),
         "reissue" => json!({ "old": { "name": "CN=Old CA" }, "new": { "name": "CN=New CA" } }),
-        "remove_user" | "remove_mapping" | "remove_block" | "remove_rule" | "enable_user"
-        | "disable_user" | "enable_mapping" | "disable_mapping" | "enable_block"
-        | "disable_block" | "enable_rule" | "disable_rule" => none,
+        "remove_user" | "undo_change" | "remove_mapping" | "remove_block" | "remove_rule"
+        | "enable_user" | "disable_user" | "enable_mapping" | "disable_mapping"
+        | "enable_block" | "disable_block" | "enable_rule" | "disable_rule" => none,
         other => panic!("say what {other} takes"),
     };
     Some(body).filter(|body| !body.is_null())
 }
 
 /// Every call of the document: method, path with values in it, name.
-fn calls(document: &Value, sha256: &str) -> Vec<(String, String, String)> {
+fn calls(document: &Value, sha256: &str, change: &str) -> Vec<(String, String, String)> {
     let mut calls = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -47,8 +47,15 @@ fn calls(document: &Value, sha256: &str) -> Vec<(String, String, String)> {
                 .replace("{username}", "bob")
                 .replace("{group}", group)
                 .replace("{priority}", "10")
-                // Bob's mapping, and the one block.
-                .replace("{id}", if path.starts_with("/mappings") { "2" } else { "1" })
+                // Bob's mapping, the change that made the one block, and that block.
+                .replace(
+                    "{id}",
+                    match path.split('/').nth(1).unwrap() {
+                        "mappings" => "2",
+                        "audit" => change,
+                        _ => "1",
+                    },
+                )
                 .replace("{request_id}", REQUEST)
                 .replace("{sha256}", sha256);
             calls.push((method.to_uppercase(), path, name));
@@ -78,7 +85,8 @@ fn furnished() -> (Office, Vec<(String, String, String)>, Value, String) {
     assert_eq!(answer.status, 201, "{answer:?}");
     let sha256 = answer.json()["sha256"].as_str().unwrap().to_owned();
     let document = office.ask(&Call::get("/openapi.json").by(&office.alice)).json();
-    let calls = calls(&document, &sha256);
+    let changes = office.ask(&Call::get("/audit?relation=block").by(&office.alice)).json();
+    let calls = calls(&document, &sha256, &changes["items"][0]["id"].to_string());
     (office, calls, document, stranger.text)
 }
 

@@ -53,6 +53,16 @@ fn people_and_their_certificates_are_managed_and_nginx_hears_of_it() {
         let answer = office.ask(&Call::meant("DELETE", &format!("/blocks/{block}")).by(alice));
         assert_eq!(answer.status, 200);
         office.certgate.wait_for_reason(&fresh, "mapped");
+        let told = Call::get("/audit?actor=alice&relation=block&action=delete").by(alice);
+        let told = office.ask(&told).json();
+        assert_eq!(told["items"][0]["source"], "api", "{told}");
+        assert_eq!(told["items"][0]["before"]["reason"], "lost", "{told}");
+        let undo = Call::meant("POST", &format!("/audit/{}/undo", told["items"][0]["id"]));
+        assert_eq!(office.ask(&undo.by(alice)).json()["undone"][0]["what"], "put back");
+        office.certgate.wait_for_reason(&fresh, "blocked");
+        let answer = office.ask(&Call::meant("DELETE", &format!("/blocks/{block}")).by(alice));
+        assert_eq!(answer.status, 200);
+        office.certgate.wait_for_reason(&fresh, "mapped");
         let renamed = json!({ "new_name": "bobby.lopez" });
         let answer = office.ask(&post("/users/bobby/rename", &renamed).by(alice));
         assert_eq!(answer.json()["username"], "bobby.lopez", "{answer:?}");
@@ -274,6 +284,11 @@ fn the_last_administrator_stays_whatever_is_tried_and_may_go_when_there_is_anoth
         let file = alice.alone.to_str().unwrap();
         office.certgate.run(&["block", "add", "--cert", file, "--valid-until", "2020-01-01"]);
         let past = json!({ "valid_until": "2020-01-01T00:00:00Z" });
+        let changes = office.ask(&Call::get("/audit?relation=user_group&user=alice").by(alice));
+        let changes = changes.json()["items"].as_array().unwrap().clone();
+        let is_of_admins =
+            |change: &&Value| change["after"]["group_name"].as_str() == Some("certgate-admin");
+        let joined = changes.iter().find(is_of_admins).unwrap()["id"].clone();
         let tries = [
             Call::meant("POST", "/users/alice/disable"),
             Call::meant("DELETE", "/users/alice?with_mappings=true"),
@@ -287,6 +302,7 @@ fn the_last_administrator_stays_whatever_is_tried_and_may_go_when_there_is_anoth
             post("/blocks", &json!({ "pattern": { "issuer": "CN=Example CA,O=Example" } })),
             post("/blocks", &json!({ "pattern": { "subject": "cn=ALICE,o=example" } })),
             patch("/blocks/1", &json!({ "valid_until": null })),
+            Call::meant("POST", &format!("/audit/{joined}/undo")),
             // Ambiguous: her certificate would be two people's.
             post(
                 "/mappings",

@@ -8,6 +8,7 @@
 //!
 //! No act can forget what protects a change: all of that stands here, before and after it.
 
+mod audit;
 mod blocks;
 mod body;
 mod browser;

@@ -5,7 +5,8 @@ use percent_encoding::percent_decode_str;
 use super::operation::{Operation, Page, Removed, Shape, Verb};
 use super::query::{CURSOR, Kind, LIMIT, Parameter};
 use super::{
-    blocks, certificates, denied, explain, groups, inbox, mappings, reissue, rules, users, whoami,
+    audit, blocks, certificates, denied, explain, groups, inbox, mappings, reissue, rules, users,
+    whoami,
 };
 use crate::reason::CODES;
 
@@ -96,6 +97,22 @@ const USERS: &[Parameter] = &[
 ];
 const WITH_MAPPINGS: &[Parameter] =
     &[Parameter::boolean("with_mappings", "Though certificates still lead to the user")];
+const TRANSACTION: &[Parameter] = &[Parameter::boolean(
+    "transaction",
+    "With everything that was changed in the same transaction",
+)];
+const AUDIT: &[Parameter] = &[
+    LIMIT,
+    CURSOR,
+    Parameter::text("since", "From then on, RFC 3339"),
+    Parameter::text("until", "Before then, RFC 3339"),
+    Parameter::text("user", "About this user, a membership or a mapping of theirs"),
+    Parameter::text("actor", "By this person, as claimed or as the database knows them"),
+    Parameter::text("relation", "Of this table"),
+    Parameter::text("key", "Of the row of this key"),
+    Parameter::text("action", "insert, update, delete, truncate or prune"),
+    Parameter::text("transaction_id", "Of this transaction"),
+];
 const DENIED: &[Parameter] = &[
     LIMIT,
     CURSOR,
@@ -170,4 +187,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     operation!(Ask "/explain", explain::certificate as "explain_certificate", "Say who a certificate is, and why", query NONE, body Some(Shape::of::<explain::Question>()), 200 explain::Explained),
     operation!(Get "/explain/{request_id}", explain::request as "explain_request", "Say why a request was denied", query NONE, body None, 200 explain::Explained),
     operation!(Get "/denied", denied::list as "list_denied", "List who was kept out, the newest first", query DENIED, body None, 200 Page<denied::Denial>),
+
+    operation!(Get "/audit", audit::list as "list_audit", "List what was changed, the newest first", query AUDIT, body None, 200 Page<audit::Change>),
+    operation!(Get "/audit/{id}", audit::show as "show_change", "Show one change: the row before and after", query NONE, body None, 200 audit::Change),
+    operation!(Post "/audit/{id}/undo", audit::undo as "undo_change", "Put back what was there before", query TRANSACTION, body None, 200 audit::Undone),
 ];

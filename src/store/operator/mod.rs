@@ -139,7 +139,7 @@ macro_rules! bind_pattern {
 }
 pub(super) use bind_pattern;
 
-fn about(username: &str) -> Subject<'_> {
+pub(super) fn about(username: &str) -> Subject<'_> {
     Subject { username, group: "" }
 }
 
@@ -158,7 +158,10 @@ fn user_found(count: u64, username: &str) -> Result<(), StoreError> {
 }
 
 /// Reads an operator's RFC 3339 text.
-fn moment(column: &'static str, text: Option<&String>) -> Result<Option<NewMoment>, StoreError> {
+pub(super) fn moment(
+    column: &'static str,
+    text: Option<&String>,
+) -> Result<Option<NewMoment>, StoreError> {
     let Some(text) = text else {
         return Ok(None);
     };
@@ -176,33 +179,33 @@ fn shown_moment(text: String) -> String {
 }
 
 /// Reads columns one after the other, as text for people.
-struct Shown<'r, R> {
+pub(super) struct Shown<'r, R> {
     row: &'r R,
     column: usize,
 }
 
 impl<'r, R: Readable> Shown<'r, R> {
-    const fn from(row: &'r R, column: usize) -> Self {
+    pub(super) const fn from(row: &'r R, column: usize) -> Self {
         Self { row, column }
     }
 
-    fn text(&mut self) -> Result<String, sqlx::Error> {
+    pub(super) fn text(&mut self) -> Result<String, sqlx::Error> {
         self.row.text(self.step()).map(shown)
     }
 
-    fn text_or_null(&mut self) -> Result<Option<String>, sqlx::Error> {
+    pub(super) fn text_or_null(&mut self) -> Result<Option<String>, sqlx::Error> {
         Ok(self.row.text_or_null(self.step())?.map(shown))
     }
 
-    fn moment(&mut self) -> Result<Option<String>, sqlx::Error> {
+    pub(super) fn moment(&mut self) -> Result<Option<String>, sqlx::Error> {
         Ok(self.row.moment(self.step())?.map(shown).map(shown_moment))
     }
 
-    fn flag(&mut self) -> Result<bool, sqlx::Error> {
+    pub(super) fn flag(&mut self) -> Result<bool, sqlx::Error> {
         Ok(self.row.flag(self.step())? == 1)
     }
 
-    fn id(&mut self) -> Result<i64, sqlx::Error> {
+    pub(super) fn id(&mut self) -> Result<i64, sqlx::Error> {
         self.row.id(self.step())
     }
 

@@ -10,6 +10,8 @@ use sqlx::{Connection as _, SqlitePool};
 use super::{Denial, Reported, SeenCertificate};
 use crate::directory::Wish;
 use crate::pki::UnixTime;
+use crate::store::audit;
+use crate::store::work::{By, Source};
 
 /// Certificates kept that never let anybody in: an inbox that a person can still look through.
 const MAX_STRANGERS: i64 = 10_000;
@@ -126,11 +128,8 @@ pub(super) async fn provision(pool: &SqlitePool, wish: &Wish) -> Result<bool, sq
     let username = wish.username.as_str();
     let mut transaction = pool.begin_with("begin immediate").await?;
     let rule = format!("rule {}", wish.priority);
-    sqlx::query("delete from acting").execute(&mut *transaction).await?;
-    sqlx::query("insert into acting (actor, source) values ($1, 'provision')")
-        .bind(&rule)
-        .execute(&mut *transaction)
-        .await?;
+    let by = By { actor: Some(rule.clone()), source: Source::Provision, request_id: None };
+    audit::begin_acting(&mut transaction, &by).await?;
     let added = sqlx::query(
         "insert into app_user (username, display_name, email, origin, enabled, created_by)
          select $1, $2, $3, 'rule', 0, $4
@@ -155,7 +154,7 @@ pub(super) async fn provision(pool: &SqlitePool, wish: &Wish) -> Result<bool, sq
             .execute(&mut *transaction)
             .await?;
     }
-    sqlx::query("delete from acting").execute(&mut *transaction).await?;
+    audit::end_acting(&mut transaction).await?;
     transaction.commit().await?;
     Ok(true)
 }

@@ -118,7 +118,7 @@ impl Office {
 
     /// Everything that people can change, as text.
     pub(crate) fn state(&self) -> String {
-        let tables = ["app_user", "user_group", "mapping", "block", "rule"];
+        let tables = ["app_user", "user_group", "mapping", "block", "rule", "audit"];
         let certificates = "select sha256, origin, state from certificate \
              where origin = 'given' or state = 'ignored' order by 1;";
         let mut state = self.database.sql(certificates);
