@@ -107,6 +107,7 @@ fn problems(operation: &Operation) -> Vec<(u16, &'static str)> {
     ];
     if operation.verb.is_to_be_meant() {
         problems.extend([
+            (408, "The body did not come"),
             (409, "It does not fit what is there, or no administrator would be left"),
             (413, "The body is too long"),
             (415, "The body is not JSON"),

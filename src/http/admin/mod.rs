@@ -84,12 +84,12 @@ struct Worker {
     admin: Arc<Admin>,
     remembered: Remembered,
     /// Opened at the first call, and again after the database was away: it may be another host then.
-    store: Mutex<Option<Store>>,
+    store: Arc<Mutex<Option<Store>>>,
 }
 
 /// Puts the API on a listener; every other path and method answers a problem.
 pub fn configure(config: &mut ServiceConfig, admin: Arc<Admin>) {
-    let worker = Worker { admin, remembered: Remembered::default(), store: Mutex::new(None) };
+    let worker = Worker { admin, remembered: Remembered::default(), store: Arc::default() };
     config.app_data(Arc::new(worker));
     config.default_service(web::to(answer));
 }
@@ -253,15 +253,14 @@ impl Worker {
         begin: impl AsyncFnOnce(Store) -> Result<Work, StoreError>,
     ) -> Result<Work, Problem> {
         let work = async {
-            let mut kept = self.store.lock().await;
-            let store = match &*kept {
-                Some(store) => store.clone(),
-                None => {
-                    let store = Store::open(&self.admin.database, Open::Existing).await?;
-                    kept.insert(store).clone()
-                }
-            };
-            drop(kept);
+            let opening = open(Arc::clone(&self.store), self.admin.database.clone());
+            // A task of its own: of several hosts the one that answers may be the last, and then
+            // the next call finds it open.
+            let opened = actix_web::rt::spawn(opening).await;
+            let store = opened.map_err(|error| StoreError::Unreachable {
+                place: self.admin.database.to_string(),
+                reason: error.to_string(),
+            })??;
             begin(store).await
         };
         match within(BEGIN_LIMIT, work).await {
@@ -273,6 +272,18 @@ impl Worker {
                 "database_away",
                 format!("{}: no answer in time; nothing was changed", self.admin.database),
             )),
+        }
+    }
+}
+
+/// The store that is open, or a new one.
+async fn open(kept: Arc<Mutex<Option<Store>>>, url: DatabaseUrl) -> Result<Store, StoreError> {
+    let mut kept = kept.lock().await;
+    match &*kept {
+        Some(store) => Ok(store.clone()),
+        None => {
+            let store = Store::open(&url, Open::Existing).await?;
+            Ok(kept.insert(store).clone())
         }
     }
 }

@@ -57,8 +57,13 @@ impl Office {
         let [alice, bob, carol, mallory] =
             ["alice", "bob", "carol", "mallory"].map(|name| ca.client(name));
         let database = Database::empty(kind);
+        // An nginx that root starts works as nobody.
+        let group = match nix::unistd::geteuid().is_root() {
+            true => "admin.socket_group = \"nogroup\"\n",
+            false => "",
+        };
         let configuration = format!(
-            "admin.listen = \"unix:{}\"\nadmin.origin = \"{ORIGIN}\"\n{further}",
+            "admin.listen = \"unix:{}\"\nadmin.origin = \"{ORIGIN}\"\n{group}{further}",
             socket.display()
         );
         let certgate = Certgate::start_on_with(&database, &configuration);
