@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::desk::Desk;
 use super::output::{Fields, Printer, Table};
-use crate::directory::{Directory, Holder, Rows};
+use crate::directory::{Directory, Holder};
 use crate::pki::{Certificate, Identity, UnixTime};
 use crate::reason::CODES;
 use crate::store::{DeniedRow, KeptCertificate};
@@ -64,7 +64,7 @@ pub(super) async fn run(
         })
         .collect();
     let directory = match &args.user {
-        Some(_) => Some(Directory::build(&Rows::from(work.load().await?), &desk.settings())),
+        Some(_) => Some(Directory::build(&work.load().await?, &desk.settings())),
         None => None,
     };
     let is_wanted = |row: &&DeniedRow| {

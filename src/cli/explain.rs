@@ -13,7 +13,7 @@ use super::facts::{read_bytes, read_certificate};
 use super::output::{Printer, Table};
 use super::values;
 use crate::app;
-use crate::decide::{Chains, Options, Required, Trust, View};
+use crate::decide::{Options, Required, Trust, View};
 use crate::directory::{Directory, Rows, Sibling};
 use crate::explain::{
     Asked, Explanation, Handle, MAX_HEADERS_BYTES, PastDenial, Problem, RawHeaders, Scene,
@@ -33,7 +33,8 @@ Examples:
   certgate explain --cert alice.pem --require group:ops --json
   certgate explain --headers request.txt
   certgate explain --request-id 5d1f2c0a9b3e4d7c8a6b5c4d3e2f1a0b")]
-#[group(id = "what", required = true, multiple = false)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+#[group(skip)]
 pub(super) struct Explain {
     /// The certificate, PEM or DER
     #[arg(long, value_name = "FILE", group = "what")]
@@ -129,33 +130,6 @@ async fn of_request(id: &str, desk: &Desk<'_>) -> anyhow::Result<(Asked, PastDen
         Some(sha256) => work.kept_certificate(sha256).await?,
         None => None,
     };
-    let certificate = kept.and_then(|kept| Certificate::from_der(&kept.der).ok());
-    let reader = app::gate::reader(desk.config);
-    let asked = match certificate {
-        Some(certificate) => {
-            let mut asked = Asked::of_certificate(certificate, &reader);
-            asked.assume("what the location asked for is not kept: say it with --require");
-            if app::gate::policy(desk.config).trust.chains == Chains::Verified {
-                asked.assume("the chain that the proxy sent is not kept");
-            }
-            Some(asked)
-        }
-        None if row.certificate.is_some() => Asked::of_code(
-            &row.code,
-            "the certificate of this request is not kept any more: only what was decided then is \
-             known",
-        ),
-        None => Asked::of_code(
-            &row.code,
-            "no verified certificate came with this request: only what was decided then is known",
-        ),
-    };
-    let asked = asked.with_context(|| {
-        format!(
-            "request {id:?} was denied as {:?}, a code that this version does not know",
-            row.code
-        )
-    })?;
     let past = PastDenial {
         at: row.at.clone(),
         reason: row.code.clone(),
@@ -165,6 +139,13 @@ async fn of_request(id: &str, desk: &Desk<'_>) -> anyhow::Result<(Asked, PastDen
         certificate: row.certificate.clone(),
         denials: rows.len(),
     };
+    let certificate = kept.and_then(|kept| Certificate::from_der(&kept.der).ok());
+    let reader = app::gate::reader(desk.config);
+    let chains = app::gate::policy(desk.config).trust.chains;
+    let asked = Asked::of_past(&past, certificate, &reader, chains).with_context(|| {
+        let code = &past.reason;
+        format!("request {id:?} was denied as {code:?}, a code that this version does not know")
+    })?;
     Ok((asked, past))
 }
 

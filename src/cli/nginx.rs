@@ -14,7 +14,7 @@ use serde_json::json;
 use super::demo::shipped::{CERTGATE_CONF, EXAMPLE_SITE, SNIPPETS};
 use super::output::Printer;
 use super::values;
-use crate::config::{Config, Dialect, Listen, Source};
+use crate::config::{Config, Dialect, HeaderName, Listen, Source};
 use crate::decide::Required;
 
 /// What `certgate nginx` does.
@@ -156,13 +156,13 @@ fn check(config: &Config) -> anyhow::Result<()> {
 fn ask(config: &Config) -> anyhow::Result<String> {
     let names = &config.proxy.headers;
     let text = snippet("certgate-ask.conf")?;
-    let name = |name: &Option<crate::config::HeaderName>| {
-        name.as_ref().map(|name| name.as_str().to_owned())
+    // A header's name has no case; the shipped spelling is the one that people look for.
+    let name = |name: &Option<HeaderName>| {
+        let name = name.as_ref()?.as_str();
+        let shipped = SHIPPED_NAMES.iter().find(|shipped| shipped.eq_ignore_ascii_case(name));
+        Some((*shipped.unwrap_or(&name)).to_owned())
     };
     let verify = name(&names.verify).context("proxy.headers.verify has no name")?;
-    const VERIFY: &str = "proxy_set_header X-SSL-Client-Verify  $ssl_client_verify;";
-    const CERTIFICATE: &str = "proxy_set_header X-SSL-Client-Cert    $ssl_client_escaped_cert;";
-    const SECRET: &str = "# include /etc/certgate/nginx-secret.conf;";
     let material = match config.identity.source {
         Source::Certificate => {
             let name = name(&names.certificate).context("proxy.headers.certificate has no name")?;
@@ -195,6 +195,17 @@ fn ask(config: &Config) -> anyhow::Result<String> {
     };
     Ok(answer(&text, config))
 }
+
+const VERIFY: &str = "proxy_set_header X-SSL-Client-Verify  $ssl_client_verify;";
+const CERTIFICATE: &str = "proxy_set_header X-SSL-Client-Cert    $ssl_client_escaped_cert;";
+const SECRET: &str = "# include /etc/certgate/nginx-secret.conf;";
+const SHIPPED_NAMES: [&str; 5] = [
+    "X-SSL-Client-Verify",
+    "X-SSL-Client-Cert",
+    "X-SSL-Client-Serial",
+    "X-SSL-Client-S-DN",
+    "X-SSL-Client-I-DN",
+];
 
 /// The answer's headers by the names that are configured; the application's stay the shipped ones.
 fn answer(text: &str, config: &Config) -> String {

@@ -23,6 +23,7 @@ pub struct Considered {
     /// Why, in a sentence without a subject.
     pub why: String,
     /// How it comes close, where it does not match.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub near: Option<Near>,
     /// What of a mapping is as it is.
     #[serde(skip)]

@@ -138,11 +138,6 @@ impl Asked {
         Self { presented, certificate, headers: headers.facts(&reader.names), assumed }
     }
 
-    /// Says of one thing more that it is taken for granted.
-    pub fn assume(&mut self, what: &str) {
-        self.assumed.push(what.to_owned());
-    }
-
     /// The certificate, if there is one: for whoever looks for its siblings.
     #[must_use]
     pub fn certificate(&self) -> Option<&Certificate> {

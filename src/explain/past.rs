@@ -3,6 +3,9 @@
 use serde::Serialize;
 
 use super::Asked;
+use crate::decide::Chains;
+use crate::pki::Certificate;
+use crate::proxy::Reader;
 use crate::reason::DenyReason;
 
 /// What was decided then.
@@ -42,15 +45,33 @@ impl PastDenial {
 }
 
 impl Asked {
-    /// A denial of which only the code is known; none for a code that this version does not have.
+    /// A request that was denied, by its certificate if that is still kept; else only the code is
+    /// known. None for a code that this version does not have.
     #[must_use]
-    pub fn of_code(code: &str, why: &str) -> Option<Self> {
-        let reason = DenyReason::ALL.iter().find(|reason| reason.code() == code)?;
-        Some(Self {
-            presented: Err(*reason),
-            certificate: None,
-            headers: Vec::new(),
-            assumed: vec![why.to_owned()],
-        })
+    pub fn of_past(
+        past: &PastDenial,
+        certificate: Option<Certificate>,
+        reader: &Reader,
+        chains: Chains,
+    ) -> Option<Self> {
+        let Some(certificate) = certificate else {
+            let reason = DenyReason::ALL.iter().find(|reason| reason.code() == past.reason)?;
+            let why = match past.certificate {
+                Some(_) => "the certificate of this request is not kept any more",
+                None => "no verified certificate came with this request",
+            };
+            return Some(Self {
+                presented: Err(*reason),
+                certificate: None,
+                headers: Vec::new(),
+                assumed: vec![format!("{why}: only what was decided then is known")],
+            });
+        };
+        let mut asked = Self::of_certificate(certificate, reader);
+        asked.assumed.push("what the location asked for is not kept: say it (require)".to_owned());
+        if chains == Chains::Verified {
+            asked.assumed.push("the chain that the proxy sent is not kept".to_owned());
+        }
+        Some(asked)
     }
 }

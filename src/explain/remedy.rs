@@ -284,7 +284,8 @@ fn unmapped(identity: &Identity, considered: &[Considered], scene: &Scene<'_>) -
     };
     // The row that was meant for it names another certificate of the same CA, today or some day.
     for one in considered.iter().filter(is_misread) {
-        let what = format!("then remove mapping {}, whose serial is another one:", one.id);
+        let what =
+            format!("then remove mapping {}, unless a certificate really has its serial:", one.id);
         steps.push(Step::run(what, &["mapping", "remove", &one.id.to_string()]));
     }
     if steps.is_empty() {

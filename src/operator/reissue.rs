@@ -114,7 +114,7 @@ pub async fn reissue(
             None => (work.mapping_add(&one.twin(wish)).await?, true),
         };
         if let Some(at) = wish.retire_at
-            && ends_later(&one.row, at)
+            && ends_later(one.row, at)
         {
             let edit =
                 MappingEdit { valid_until: Edit::Set(at.to_string()), ..MappingEdit::default() };

@@ -1,6 +1,7 @@
 //! `certgate nginx config` prints a site that nginx takes and that asks certgate.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use certgate::cli::demo::application::{Application, seen};
@@ -44,6 +45,7 @@ fn the_printed_site_lets_in_who_is_mapped_and_nobody_else() {
     let [alice, bob] = ["alice", "bob"].map(|name| ca.client(name));
     let secret = folder.join("secret");
     fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     for (further, is_secret) in [("", false), ("proxy.secret_file = \"{}\"\n", true)] {
         let further = further.replace("{}", secret.to_str().unwrap());
         let certgate = Certgate::start_with(&further);
@@ -140,7 +142,7 @@ fn it_follows_the_configuration_in_names_and_places() {
     let renamed = text("output.profile = \"remote\"\nproxy.headers.verify = \"X-Verified\"\n");
     assert!(renamed.contains("$upstream_http_remote_user;"), "{renamed}");
     assert!(!renamed.contains("$upstream_http_x_remote_user"));
-    assert!(renamed.contains("proxy_set_header X-Verified $ssl_client_verify;"));
+    assert!(renamed.to_lowercase().contains("proxy_set_header x-verified $ssl_client_verify;"));
 }
 
 #[test]

@@ -372,3 +372,22 @@ fn without_the_grant_what_is_seen_is_dropped_until_the_script_has_run() {
         office.database.sql("select count(*) from inbox") == "1"
     });
 }
+
+#[test]
+fn the_doctor_finds_that_the_service_writes_to_no_table_and_the_editor_does() {
+    let office = Office::open();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("certgate.toml");
+    let nginx = folder.path().join("nginx.txt");
+    std::fs::write(&nginx, "events {}\n").unwrap();
+    for (role, expected) in [("service", "ok"), ("editor", "warning")] {
+        std::fs::write(&config, format!("database.url = \"{}\"\n", office.url(role))).unwrap();
+        let mut doctor = certgate::cli::demo::programs::certgate(&program(), &config);
+        let output = doctor.args(["doctor", "--json", "--nginx"]).arg(&nginx).output().unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let checks = report["checks"].as_array().unwrap();
+        let result = |check: &str| checks.iter().find(|one| one["check"] == check).unwrap();
+        assert_eq!(result("role")["result"], expected, "{report}");
+        assert_eq!(result("listen")["result"], "ok", "{report}");
+    }
+}

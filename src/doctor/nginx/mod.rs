@@ -81,7 +81,7 @@ pub fn judge_version(text: &str, is_patched: bool) -> Option<Finding> {
     let mut parts = version.split('.').map(number);
     let of = (parts.next()??, parts.next()??, parts.next().flatten().unwrap_or(0));
     // CVE-2025-23419: fixed in 1.26.3 and 1.27.4.
-    let is_old = of < (1, 26, 3) || (of >= (1, 27, 0) && of < (1, 27, 4));
+    let is_old = of < (1, 26, 3) || ((1, 27, 0)..(1, 27, 4)).contains(&of);
     Some(match (is_old, is_patched) {
         (false, _) => Finding::ok("nginx-version", format!("nginx {version}")),
         (true, true) => Finding::ok(

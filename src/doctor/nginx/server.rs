@@ -251,13 +251,14 @@ fn spellings(scope: &Scope<'_>) -> Vec<Finding> {
     .collect()
 }
 
-/// `set` does not run in a nested location that inherits the line.
+/// nginx 1.22 takes a variable here for fixed text; where it does not, `set` does not run in a nested
+/// location that inherits the line.
 fn variables(targets: &[&Directive]) -> Vec<Finding> {
     let with_variable = targets.iter().filter(|one| one.arg(0).contains('$'));
     let finding = |one: &&Directive| {
         let what = format!(
-            "`{}` has a variable: `set` does not run in a nested location, which is open then; \
-             write fixed text",
+            "`{}` has a variable, whose value is not what is asked in every location; write fixed \
+             text",
             one.shown()
         );
         Finding::failure("nginx-auth-variable", what).at(one.place())

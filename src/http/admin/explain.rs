@@ -9,7 +9,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::operation::{Call, answer};
 use super::pattern::read_certificate;
 use super::problem::Problem;
-use crate::decide::{Chains, Options, Required, Trust, View};
+use crate::decide::{Options, Required, Trust, View};
 use crate::directory::{Name, Sibling};
 use crate::explain::{Asked, Explanation, Handle, PastDenial, Scene};
 use crate::pki::Certificate;
@@ -70,24 +70,6 @@ pub(super) async fn request(call: &mut Call) -> Result<Value, Problem> {
         Some(sha256) => call.work.kept_certificate(sha256).await?,
         None => None,
     };
-    let certificate = kept.and_then(|kept| Certificate::from_der(&kept.der).ok());
-    let asked = match certificate {
-        Some(certificate) => {
-            let mut asked = Asked::of_certificate(certificate, &call.gate.reader);
-            asked.assume("what the location asked for is not kept");
-            if call.gate.policy.trust.chains == Chains::Verified {
-                asked.assume("the chain that the proxy sent is not kept");
-            }
-            Some(asked)
-        }
-        None => Asked::of_code(
-            &row.code,
-            "the certificate of this request is not kept: only what was decided then is known",
-        ),
-    };
-    let asked = asked.ok_or_else(|| {
-        Problem::conflict("unknown_code", "it was denied with a code of another version")
-    })?;
     let then = PastDenial {
         at: row.at.clone(),
         reason: row.code.clone(),
@@ -97,6 +79,12 @@ pub(super) async fn request(call: &mut Call) -> Result<Value, Problem> {
         certificate: row.certificate.clone(),
         denials: rows.len(),
     };
+    let certificate = kept.and_then(|kept| Certificate::from_der(&kept.der).ok());
+    let chains = call.gate.policy.trust.chains;
+    let asked = Asked::of_past(&then, certificate, &call.gate.reader, chains);
+    let asked = asked.ok_or_else(|| {
+        Problem::conflict("unknown_code", "it was denied with a code of another version")
+    })?;
     let mut explanation = explain(call, &asked, &Options::default()).await?;
     explanation.then = Some(then);
     answer(explanation)

@@ -34,6 +34,7 @@ mod users;
 mod whoami;
 
 use std::future::Future;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,12 +91,12 @@ struct Worker {
 /// Puts the API on a listener; every other path and method answers a problem.
 pub fn configure(config: &mut ServiceConfig, admin: Arc<Admin>) {
     let worker = Worker { admin, remembered: Remembered::default(), store: Arc::default() };
-    config.app_data(Arc::new(worker));
+    config.app_data(Rc::new(worker));
     config.default_service(web::to(answer));
 }
 
 async fn answer(request: HttpRequest, payload: Payload) -> HttpResponse {
-    let Some(worker) = request.app_data::<Arc<Worker>>().map(Arc::clone) else {
+    let Some(worker) = request.app_data::<Rc<Worker>>().map(Rc::clone) else {
         return HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR);
     };
     let mut response = match worker.answer(&request, payload).await {
