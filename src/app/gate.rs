@@ -7,7 +7,8 @@ use anyhow::Context as _;
 
 use crate::config::{self, Config, MaxStaleness, TrustMode};
 use crate::decide::{Chains, Lapsed, Policy, RevocationPolicy, TrustPolicy};
-use crate::directory::{Kind, Kinds, Settings};
+use crate::directory::{Kind, Kinds, Name, Settings};
+use crate::http::admin::Admin;
 use crate::http::authorize::{Gate, Trust};
 use crate::http::output::Output;
 use crate::metrics::Metrics;
@@ -43,6 +44,21 @@ pub(super) fn build(
         metrics,
         now: super::now,
     })
+}
+
+/// Builds what the admin listener needs around the gate.
+///
+/// # Errors
+/// What of the configuration cannot be used.
+pub(super) fn admin(config: &Config, gate: &Arc<Gate>) -> anyhow::Result<Arc<Admin>> {
+    let group = Name::parse(config.admin.group.as_bytes());
+    Ok(Arc::new(Admin {
+        gate: Arc::clone(gate),
+        database: super::database_url(config)?,
+        group: group.context("admin.group is no name of a group")?,
+        origin: config.admin.origin.clone(),
+        ground: ground(config, super::now()),
+    }))
 }
 
 /// How the proxy speaks.

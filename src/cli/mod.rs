@@ -62,6 +62,9 @@ struct Cli {
     /// Answer as JSON, for programs
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
+    /// Do what would leave no administrator (or, where a command says so, what cannot match).
+    #[arg(long, global = true, hide = true)]
+    anyway: bool,
     /// What to do.
     #[command(subcommand)]
     command: Command,
@@ -321,7 +324,13 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
         command => {
             let loaded = load()?;
             let printer = &mut Printer::new(out, cli.json);
-            runtime()?.block_on(run_on_store(command, &loaded, desk::actor(env), printer))
+            runtime()?.block_on(run_on_store(
+                command,
+                &loaded,
+                cli.anyway,
+                desk::actor(env),
+                printer,
+            ))
         }
     }
 }
@@ -330,6 +339,7 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
 async fn run_on_store(
     command: &Command,
     loaded: &Loaded,
+    anyway: bool,
     actor: Option<String>,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<ExitCode> {
@@ -339,7 +349,7 @@ async fn run_on_store(
         return migrate(&url, printer).await;
     }
     let store = &Store::open(&url, Open::Existing).await.map_err(|error| place(error, loaded))?;
-    let desk = &Desk { config, store, actor, now: app::now() };
+    let desk = &Desk { config, store, anyway, actor, now: app::now() };
     let done = match command {
         Command::User(command) => user::run(command, desk, printer).await,
         Command::Group(command) => group::run(command, desk, printer).await,

@@ -14,6 +14,7 @@ mod mapping;
 mod name;
 mod near;
 mod part;
+mod partial;
 mod pattern;
 mod read;
 pub mod row;
@@ -41,6 +42,7 @@ pub use mapping::Mapping;
 pub use name::{MAX_NAME_BYTES, Name, NameError};
 pub use near::{Near, Sibling};
 pub use part::{PART_VERSION, Part, PartError};
+pub use partial::partial_identity;
 pub use pattern::{Agreement, Column, ColumnError, Pattern, Value as PatternValue, parse_pattern};
 pub use rule::{Holder, MAX_RULES, Ruled, Wish, check_rule, provisioning_rule};
 pub use unusable::{Relation, RowError, Severity, Unusable};
@@ -126,6 +128,12 @@ impl Directory {
     #[must_use]
     pub fn user(&self, username: &str) -> Option<User<'_>> {
         self.users.get(username)
+    }
+
+    /// The mapping of that id, if it can be read.
+    #[must_use]
+    pub fn mapping(&self, id: i64) -> Option<Mapping<'_>> {
+        self.mappings.get(id)
     }
 
     /// The first block in force that matches; blocks look neither at kinds nor at issuers allowed.

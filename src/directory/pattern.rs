@@ -257,6 +257,18 @@ pub(super) fn is_visible(column: Column, identity: &Identity) -> bool {
             Column::Issuer => identity.issuer.is_some(),
             _ => false,
         },
+        Shows::Parts => match column {
+            Column::CommonName => identity.common_name.is_some(),
+            Column::Issuer => identity.issuer.is_some(),
+            Column::IssuerKeyId => identity.issuer_key_id.is_some(),
+            Column::SanDns | Column::SanEmail | Column::SanUpn | Column::SanUri => {
+                !shown_texts(column, identity).is_empty()
+            }
+            Column::Serial => identity.serial.is_some(),
+            Column::Sha256 => identity.sha256.is_some(),
+            Column::SpkiSha256 => identity.spki_sha256.is_some(),
+            Column::Subject => identity.subject.is_some(),
+        },
     }
 }
 

@@ -10,13 +10,16 @@
 //! * [`Approver`], [`approve_all`]: gives certificates of the inbox to people; [`likenesses`]: whose
 //!   renewal one looks like;
 //! * [`block_certificate`], [`remove_user`], [`reissue`]: a lost key, a leaver, a CA that is
-//!   replaced; [`undo`]: a mistake.
+//!   replaced;
+//! * [`undo`]: puts back what the audit says was there;
+//! * [`Administrators`]: who could come in as one, so that one is left.
 
 mod approve;
 mod authority;
 mod binding;
 mod find;
 mod ground;
+mod last_admin;
 mod likeness;
 mod lost;
 mod naming;
@@ -33,6 +36,7 @@ pub use authority::Authority;
 pub use binding::{Binding, BindingError};
 pub use find::{FindError, find_by_fingerprint, find_certificate};
 pub use ground::{Ground, Sees};
+pub use last_admin::{Administrators, LastAdministrator};
 pub use likeness::{Likeness, Resemblance, likenesses, renewed_user};
 pub use lost::{Left, LeftMapping, block_certificate, left_to};
 pub use naming::{NameFrom, Named, NamingError};

@@ -8,6 +8,11 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod api_gate;
+mod api_inbox;
+mod api_nginx;
+mod api_people;
+mod api_schemathesis;
 mod audit_cli;
 mod audit_sql;
 mod auth_endpoint;

@@ -243,7 +243,7 @@ impl Work {
     }
 
     /// Certificates by a statement with one text and a limit.
-    async fn certificates(
+    pub(super) async fn certificates(
         &mut self,
         sql: String,
         text: &str,
@@ -259,7 +259,7 @@ impl Work {
     }
 }
 
-const SELECT: &str = "select sha256, der, origin, state, first_seen, last_seen, hits, last_code, \
+pub(super) const SELECT: &str = "select sha256, der, origin, state, first_seen, last_seen, hits, last_code, \
      last_username from certificate";
 /// Certificates that are read at once: some megabytes.
 const PAGE: i64 = 1000;

@@ -5,10 +5,12 @@
 //! must not print, and must not read the clock.
 
 mod access;
+mod administrator;
 mod block;
 mod certificate;
 mod group;
 mod mapping;
+mod page;
 mod rule;
 mod user;
 
@@ -24,6 +26,7 @@ pub use self::block::{Block, BlockEdit, NewBlock};
 pub use self::certificate::StoredCertificate;
 pub use self::group::Member;
 pub use self::mapping::{Mapping, MappingEdit, NewMapping};
+pub use self::page::UserFilter;
 pub use self::rule::{Rule, RuleEdit, RuleText};
 pub use self::user::{NewUser, User, UserEdit};
 
