@@ -21,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, Environment, Loaded, Role};
+use crate::http::admin;
 use crate::http::authorize::{self, Gate};
 use crate::http::listener::{self, Listeners, Socket};
 use crate::http::ops;
@@ -96,7 +97,7 @@ async fn start(config: &Config, env: &Environment, migration: Migration) -> anyh
     let watching_age = tokio::spawn(watch.run());
     let following = tokio::spawn(follower.run(session));
     let writing = tokio::spawn(writer.run());
-    let served = run(listeners, &gate).await;
+    let served = run(listeners, config, &gate).await;
     following.abort();
     watching_age.abort();
     keeping.iter().for_each(JoinHandle::abort);
@@ -184,7 +185,7 @@ async fn open_and_load(follower: &Follower, migration: Migration) -> Result<Sess
 }
 
 /// Serves on every listener until a signal, then drains.
-async fn run(listeners: Listeners, gate: &Arc<Gate>) -> anyhow::Result<()> {
+async fn run(listeners: Listeners, config: &Config, gate: &Arc<Gate>) -> anyhow::Result<()> {
     // Before anybody is told that we are there: a signal that comes at once must find its ear.
     let signals = Signals::listen()?;
     let mut handles = Vec::new();
@@ -202,7 +203,13 @@ async fn run(listeners: Listeners, gate: &Arc<Gate>) -> anyhow::Result<()> {
             Role::Ops => server(bound.socket, 1, move |config| {
                 ops::configure(config, readiness::ops_state(&gate));
             }),
-            Role::Admin => anyhow::bail!("admin.listen: this version has no API"),
+            // One worker: what administrators do never takes from those who answer nginx.
+            Role::Admin => {
+                let admin = gate::admin(config, &gate)?;
+                server(bound.socket, 1, move |config| {
+                    admin::configure(config, Arc::clone(&admin));
+                })
+            }
         };
         let server = server.with_context(|| format!("cannot serve on {}", bound.address))?;
         handles.push(server.handle());

@@ -11,7 +11,7 @@
 //! * [`explain`]: why a certificate or a request is answered as it is; values in, a value out.
 //! * [`doctor`]: what is wrong with nginx's configuration; text in, findings out.
 //! * [`store`]: all the SQL, for PostgreSQL and SQLite.
-//! * [`operator`]: acts that take judgement, shared by the command line and the API.
+//! * [`operator`]: what operators do that takes judgement; the command line and the API call it.
 //! * [`sync`]: keeps the directory equal to the store.
 //! * [`seen`]: what was seen, on its way to the store in batches.
 //! * [`http`]: the only rooms that know HTTP: the auth, ops and admin listeners.

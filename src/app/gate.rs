@@ -7,11 +7,13 @@ use anyhow::Context as _;
 
 use crate::config::{self, Config, MaxStaleness, TrustMode};
 use crate::decide::{Chains, Lapsed, Policy, RevocationPolicy, TrustPolicy};
-use crate::directory::{Kind, Kinds, Settings};
+use crate::directory::{Kind, Kinds, Name, Settings};
+use crate::http::admin::Admin;
 use crate::http::authorize::{Gate, Trust};
 use crate::http::output::Output;
 use crate::metrics::Metrics;
-use crate::pki::SlashForm;
+use crate::operator::{Ground, Sees};
+use crate::pki::{SlashForm, UnixTime};
 use crate::proxy::{ChainsBy, Dialect, HeaderNames, Reader, Source};
 use crate::revocation::{Published, Sources};
 use crate::seen::Seen;
@@ -42,6 +44,21 @@ pub(super) fn build(
         metrics,
         now: super::now,
     })
+}
+
+/// Builds what the admin listener needs around the gate.
+///
+/// # Errors
+/// What of the configuration cannot be used.
+pub(super) fn admin(config: &Config, gate: &Arc<Gate>) -> anyhow::Result<Arc<Admin>> {
+    let group = Name::parse(config.admin.group.as_bytes());
+    Ok(Arc::new(Admin {
+        gate: Arc::clone(gate),
+        database: super::database_url(config)?,
+        group: group.context("admin.group is no name of a group")?,
+        origin: config.admin.origin.clone(),
+        ground: ground(config, super::now()),
+    }))
 }
 
 /// How the proxy speaks.
@@ -94,6 +111,25 @@ pub fn settings(config: &Config) -> Settings {
     Settings {
         group_separator: config.output.group_separator.as_str().chars().next().unwrap_or(','),
         admin_group: config.admin.group.as_str().into(),
+    }
+}
+
+/// What an operator's act stands on.
+#[must_use]
+pub fn ground(config: &Config, now: UnixTime) -> Ground {
+    let headers = &config.proxy.headers;
+    Ground {
+        now,
+        kinds: policy(config).kinds,
+        settings: settings(config),
+        sees: match config.identity.source {
+            config::Source::Certificate => Sees::Certificate,
+            config::Source::Headers => Sees::Headers {
+                issuer: headers.issuer.is_some(),
+                serial: headers.serial.is_some(),
+                subject: headers.subject.is_some(),
+            },
+        },
     }
 }
 

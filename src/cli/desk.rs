@@ -3,6 +3,7 @@
 use crate::app;
 use crate::config::{Config, Environment};
 use crate::directory::{Kinds, Settings};
+use crate::operator::{Administrators, Ground};
 use crate::pki::{UnixTime, parse_text};
 use crate::store::{By, Store, StoreError, Work};
 
@@ -10,6 +11,8 @@ use crate::store::{By, Store, StoreError, Work};
 pub(super) struct Desk<'a> {
     pub(super) config: &'a Config,
     pub(super) store: &'a Store,
+    /// Whether the last administrator may go (`--anyway`).
+    pub(super) anyway: bool,
     /// Who says to be at the keyboard; the database itself knows who is connected.
     pub(super) actor: Option<String>,
     pub(super) now: UnixTime,
@@ -21,17 +24,56 @@ impl Desk<'_> {
         By::cli(self.actor.clone())
     }
 
-    /// One act in a transaction of its own.
+    /// One act in a transaction of its own, after which an administrator must be left if there was
+    /// one.
     pub(super) async fn act<T>(
         &self,
         act: impl AsyncFnOnce(&mut Work) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.store.act(&self.by(), act).await
+    ) -> anyhow::Result<T> {
+        let mut work = self.store.begin(&self.by()).await?;
+        let before = self.administrators(&mut work).await?;
+        let done = act(&mut work).await?;
+        self.check_administrators(before, &mut work).await?;
+        work.commit().await?;
+        Ok(done)
+    }
+
+    /// Who administers, for [`Desk::check_administrators`]; nobody where that does not matter.
+    pub(super) async fn administrators(
+        &self,
+        work: &mut Work,
+    ) -> anyhow::Result<Option<Administrators>> {
+        if self.anyway {
+            return Ok(None);
+        }
+        work.lock_administrators().await?;
+        Ok(Some(Administrators::read(work, &self.settings(), None, &[]).await?))
+    }
+
+    /// Refuses what would leave nobody.
+    ///
+    /// # Errors
+    /// Nobody is left: the transaction is to be dropped.
+    pub(super) async fn check_administrators(
+        &self,
+        before: Option<Administrators>,
+        work: &mut Work,
+    ) -> anyhow::Result<()> {
+        let Some(before) = before else { return Ok(()) };
+        let after = Administrators::read(work, &self.settings(), None, &[]).await?;
+        before
+            .check_left(&after, self.now)
+            .map_err(|error| anyhow::anyhow!("{error}; to do it all the same, say --anyway"))
     }
 
     /// The kinds of mappings that may match.
     pub(super) fn kinds(&self) -> Kinds {
         app::gate::policy(self.config).kinds
+    }
+
+    /// What an act stands on.
+    pub(super) fn ground(&self) -> Ground {
+        app::gate::ground(self.config, self.now)
     }
 
     /// What is configured of names.

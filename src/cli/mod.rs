@@ -18,20 +18,24 @@ mod facts;
 mod group;
 pub mod healthcheck;
 mod import;
+mod inbox;
+mod known;
 mod mapping;
 mod nginx;
 mod outlook;
 mod output;
 mod pattern;
+mod reissue;
 mod report;
 mod rule;
+mod shell;
 mod user;
 mod values;
 mod window;
 
 use std::error::Error as _;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -61,6 +65,9 @@ struct Cli {
     /// Answer as JSON, for programs
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
+    /// Do what would leave no administrator (or, where a command says so, what cannot match).
+    #[arg(long, global = true, hide = true)]
+    anyway: bool,
     /// What to do.
     #[command(subcommand)]
     command: Command,
@@ -138,15 +145,25 @@ Examples:
   certgate rule test --cert alice.pem"
     )]
     Rule(rule::RuleCommand),
-    /// One certificate, from its file
+    /// One certificate from its file, and those that are known
     #[command(
         subcommand,
         after_help = "\
 Examples:
   certgate certificate show alice.pem
+  certgate certificate list --expiring 30d
   certgate certificate block laptop.pem --reason stolen"
     )]
     Certificate(certificate::CertificateCommand),
+    /// Verified certificates of nobody, to be given to somebody
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  certgate inbox list
+  certgate inbox approve 1f0c5b7a --user alice"
+    )]
+    Inbox(inbox::InboxCommand),
     /// Which revocation lists are in force, and whether they can be used
     #[command(
         subcommand,
@@ -200,6 +217,10 @@ Examples:
   certgate --config ./certgate.toml config show
   certgate config example > certgate.toml")]
     Config(config::ConfigArgs),
+    /// Print what a shell needs to complete commands
+    Completions(shell::Completions),
+    /// Print the manual page, or write those of every command
+    Man(shell::Man),
     /// Ask the running server whether it can decide
     #[command(after_help = "\
 Exit code 0: yes; 1: no; 2: nobody could be asked.
@@ -297,9 +318,11 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
             let ops = load()?.config.ops.listen;
             Ok(ExitCode::from(runtime()?.block_on(healthcheck::run(args, &ops, out, err))?))
         }
-        Command::Certificate(CertificateCommand::Show { file }) => {
-            certificate::show(file, &mut Printer::new(out, cli.json))
+        Command::Certificate(CertificateCommand::Show { what }) if !known::is_no_file(what) => {
+            certificate::show(Path::new(what), &mut Printer::new(out, cli.json))
         }
+        Command::Completions(args) => shell::completions(args, out),
+        Command::Man(args) => shell::man(args, out),
         Command::Copy(args) => {
             runtime()?.block_on(copy::run(args, &mut Printer::new(out, cli.json)))
         }
@@ -313,7 +336,13 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
         command => {
             let loaded = load()?;
             let printer = &mut Printer::new(out, cli.json);
-            runtime()?.block_on(run_on_store(command, &loaded, desk::actor(env), printer))
+            runtime()?.block_on(run_on_store(
+                command,
+                &loaded,
+                cli.anyway,
+                desk::actor(env),
+                printer,
+            ))
         }
     }
 }
@@ -322,6 +351,7 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
 async fn run_on_store(
     command: &Command,
     loaded: &Loaded,
+    anyway: bool,
     actor: Option<String>,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<ExitCode> {
@@ -331,18 +361,17 @@ async fn run_on_store(
         return migrate(&url, printer).await;
     }
     let store = &Store::open(&url, Open::Existing).await.map_err(|error| place(error, loaded))?;
-    let desk = &Desk { config, store, actor, now: app::now() };
+    let desk = &Desk { config, store, anyway, actor, now: app::now() };
     let done = match command {
         Command::User(command) => user::run(command, desk, printer).await,
         Command::Group(command) => group::run(command, desk, printer).await,
         Command::Mapping(command) => mapping::run(command, desk, printer).await,
         Command::Block(command) => block::run(command, desk, printer).await,
         Command::Rule(command) => rule::run(command, desk, printer).await,
-        Command::Certificate(CertificateCommand::Block(args)) => {
-            certificate::block(args, desk, printer).await
-        }
         Command::Audit(command) => audit::run(command, desk, printer).await,
         Command::Report(command) => report::run(command, desk, printer).await,
+        Command::Certificate(command) => certificate::run(command, desk, printer).await,
+        Command::Inbox(command) => inbox::run(command, desk, printer).await,
         Command::Explain(args) => explain::run(args, desk, printer).await,
         Command::Import(args) => import::run(args, desk, printer).await,
         Command::Export(args) => export::run(args, desk, printer).await,

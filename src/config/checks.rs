@@ -12,21 +12,8 @@ use super::{Config, Listener};
 pub const HEADER_MODE_UNCHECKED: &[&str] =
     &["expiry", "key usage", "revocation lists", "blocks by fingerprint, key or alternative name"];
 
-/// Settings whose code does not exist yet: the key, and when it asks for that code. They are
-/// refused, as silence would look like protection.
-const UNAVAILABLE: &[Unavailable] =
-    &[("admin.listen", |config| config.admin.listener.listen != Listen::Off)];
-
-/// A key, and whether the configuration asks for what it names.
-type Unavailable = (&'static str, fn(&Config) -> bool);
-
 /// Finds every problem that spans settings.
 pub(super) fn check(config: &Config, reader: &mut Reader) {
-    for (key, asks) in UNAVAILABLE {
-        if asks(config) {
-            reader.problem(key, Fault::new("not available in this version", "take it out"));
-        }
-    }
     check_exposure(config, reader);
     check_places(config, reader);
     check_source(config, reader);

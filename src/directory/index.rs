@@ -135,6 +135,14 @@ impl MappingIndex {
         }
     }
 
+    /// The mapping of that id.
+    pub(super) fn get(&self, id: i64) -> Option<Mapping<'_>> {
+        let is_place = |record: &&[u8]| record.first_chunk() == Some(&id.to_le_bytes());
+        let place = self.by_id.find(self.id_hash(id)).find(is_place)?;
+        let hash = u32::from_le_bytes(*place.last_chunk()?);
+        self.shelf.find(hash).filter_map(Mapping::unpack).find(|mapping| mapping.id == id)
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.shelf.len()
     }
@@ -284,7 +292,7 @@ impl BlockIndex {
         let tables = match identity.shows {
             Shows::Certificate => &self.by_certificate,
             Shows::Headers if shows_all_headers(identity) => &self.by_headers,
-            Shows::Headers => return self.rows().collect(),
+            Shows::Headers | Shows::Parts => return self.rows().collect(),
         };
         let mut found = Vec::new();
         for (column, table) in tables.iter().filter(|(_, table)| !table.is_empty()) {
@@ -300,7 +308,7 @@ impl BlockIndex {
     fn tables(&mut self, place: Filed) -> &mut HashMap<Column, Table> {
         match place.shows {
             Shows::Certificate => &mut self.by_certificate,
-            Shows::Headers => &mut self.by_headers,
+            Shows::Headers | Shows::Parts => &mut self.by_headers,
         }
     }
 

@@ -14,6 +14,7 @@ mod mapping;
 mod name;
 mod near;
 mod part;
+mod partial;
 mod pattern;
 mod read;
 pub mod row;
@@ -41,6 +42,7 @@ pub use mapping::Mapping;
 pub use name::{MAX_NAME_BYTES, Name, NameError};
 pub use near::{Near, Sibling};
 pub use part::{PART_VERSION, Part, PartError};
+pub use partial::partial_identity;
 pub use pattern::{Agreement, Column, ColumnError, Pattern, Value as PatternValue, parse_pattern};
 pub use rule::{Holder, MAX_RULES, Ruled, Wish, check_rule, provisioning_rule};
 pub use unusable::{Relation, RowError, Severity, Unusable};
@@ -128,6 +130,12 @@ impl Directory {
         self.users.get(username)
     }
 
+    /// The mapping of that id, if it can be read.
+    #[must_use]
+    pub fn mapping(&self, id: i64) -> Option<Mapping<'_>> {
+        self.mappings.get(id)
+    }
+
     /// The first block in force that matches; blocks look neither at kinds nor at issuers allowed.
     #[must_use]
     pub fn find_block(&self, identity: &Identity, now: UnixTime) -> Option<&Block> {
@@ -166,6 +174,21 @@ impl Directory {
             }
         }
         found
+    }
+
+    /// Every mapping that matches, of whatever kind, active or not, the strongest first; that of a
+    /// user who is not there as well.
+    pub fn matching<'d, 'i>(
+        &'d self,
+        identity: &'i Identity,
+    ) -> impl Iterator<Item = Mapping<'d>> + use<'d, 'i> {
+        Kind::ALL.into_iter().flat_map(|kind| self.mappings.matches(kind, identity))
+    }
+
+    /// Whether there is a user whose name differs from this one by case at most.
+    #[must_use]
+    pub fn has_user_of_any_case(&self, username: &str) -> bool {
+        self.users.of_any_case(username).next().is_some()
     }
 
     /// Rows that cannot be used, or not as they were meant.

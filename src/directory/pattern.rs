@@ -75,7 +75,7 @@ impl Column {
 }
 
 /// The canonical value of one column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     /// Text that compares as it stands: a SAN value, a common name.
     Text(Box<str>),
@@ -123,7 +123,7 @@ pub struct ColumnError {
 }
 
 /// The readable columns of a row, in the order of strength.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pattern {
     columns: Box<[(Column, Value)]>,
 }
@@ -257,6 +257,18 @@ pub(super) fn is_visible(column: Column, identity: &Identity) -> bool {
             Column::Subject | Column::CommonName => identity.subject.is_some(),
             Column::Issuer => identity.issuer.is_some(),
             _ => false,
+        },
+        Shows::Parts => match column {
+            Column::CommonName => identity.common_name.is_some(),
+            Column::Issuer => identity.issuer.is_some(),
+            Column::IssuerKeyId => identity.issuer_key_id.is_some(),
+            Column::SanDns | Column::SanEmail | Column::SanUpn | Column::SanUri => {
+                !shown_texts(column, identity).is_empty()
+            }
+            Column::Serial => identity.serial.is_some(),
+            Column::Sha256 => identity.sha256.is_some(),
+            Column::SpkiSha256 => identity.spki_sha256.is_some(),
+            Column::Subject => identity.subject.is_some(),
         },
     }
 }

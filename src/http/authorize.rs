@@ -51,7 +51,7 @@ pub struct Trust {
 
 impl Trust {
     /// Whether this peer may ask: with networks and a secret, both must hold.
-    fn admits(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
+    pub(super) fn admits(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
         if !self.networks.is_empty() {
             let Some(peer) = peer.map(|peer| peer.to_canonical()) else { return false };
             if !self.networks.iter().any(|network| network.contains(&peer)) {
@@ -300,7 +300,7 @@ fn report(decision: &Decision<'_>, seen: Option<&Presented>, headers: &HeaderMap
 }
 
 /// The proxy's request id, if it is one: `[A-Za-z0-9._-]{1,128}`, else nothing.
-fn request_id(headers: &HeaderMap) -> &str {
+pub(super) fn request_id(headers: &HeaderMap) -> &str {
     let id = headers.get(REQUEST_ID_HEADER).and_then(|value| value.to_str().ok()).unwrap_or("");
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if id.len() <= MAX_REQUEST_ID_BYTES && id.bytes().all(is_plain) { id } else { "" }
@@ -318,7 +318,8 @@ fn original_host(headers: &HeaderMap) -> &str {
     host.filter(|host| host.len() <= MAX_HOST_BYTES).unwrap_or_default()
 }
 
-struct Lines<'r>(&'r HeaderMap);
+/// A request's headers, as the reader of a dialect takes them.
+pub(super) struct Lines<'r>(pub(super) &'r HeaderMap);
 
 impl Headers for Lines<'_> {
     fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {

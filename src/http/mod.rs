@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides who may come in; that is [`crate::decide`].
 
+pub mod admin;
 pub mod authorize;
 pub mod inherited;
 pub mod listener;

@@ -15,6 +15,9 @@ pub enum Shows {
     /// Serial and names as text headers only: every other column is invisible, and so is each of
     /// these whose header is absent.
     Headers,
+    /// What a row tells of a certificate that is not at hand: every column that is not set is
+    /// invisible. No request shows this.
+    Parts,
 }
 
 /// What was presented, in the canonical form of each column.

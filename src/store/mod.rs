@@ -44,7 +44,8 @@ pub use self::follow::{Cursor, Look, Looked, Manner, Session};
 pub use self::health::ServerHealth;
 pub use self::operator::{
     Block, BlockEdit, CertificateFacts, Edit, GivenBlock, GivenMapping, Mapping, MappingEdit,
-    Member, NewBlock, NewMapping, NewUser, PatternText, Rule, RuleEdit, RuleText, User, UserEdit,
+    Member, NewBlock, NewMapping, NewUser, PatternText, Rule, RuleEdit, RuleText,
+    StoredCertificate, User, UserEdit, UserFilter,
 };
 pub use self::read::{Sink, Snapshot};
 pub use self::schema::{Migrated, SCHEMA_VERSION};

@@ -86,6 +86,7 @@ pub(super) trait Readable: sqlx::Row + Sized {
     fn flag(&self, column: usize) -> Result<i64, sqlx::Error>;
     fn id(&self, column: usize) -> Result<i64, sqlx::Error>;
     fn moment(&self, column: usize) -> Result<Option<Vec<u8>>, sqlx::Error>;
+    fn octets(&self, column: usize) -> Result<Vec<u8>, sqlx::Error>;
 }
 
 impl<R: sqlx::Row> Readable for R
@@ -95,6 +96,7 @@ where
     for<'r> Flag: Decode<'r, R::Database> + Type<R::Database>,
     for<'r> Moment: Decode<'r, R::Database> + Type<R::Database>,
     for<'r> i64: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
 {
     fn text(&self, column: usize) -> Result<Vec<u8>, sqlx::Error> {
         self.try_get::<Text, _>(column).map(|text| text.0)
@@ -114,6 +116,10 @@ where
 
     fn moment(&self, column: usize) -> Result<Option<Vec<u8>>, sqlx::Error> {
         self.try_get::<Option<Moment>, _>(column).map(|moment| moment.map(|moment| moment.0))
+    }
+
+    fn octets(&self, column: usize) -> Result<Vec<u8>, sqlx::Error> {
+        self.try_get(column)
     }
 }
 

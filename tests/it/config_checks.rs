@@ -65,11 +65,6 @@ fn admin_on_tcp_needs_the_secret_even_on_loopback() {
 }
 
 #[test]
-fn what_has_no_code_yet_is_refused_and_not_ignored() {
-    refused(&[("admin.listen", "unix:/run/certgate/admin.sock")], "not available in this version");
-}
-
-#[test]
 fn a_dialect_without_a_verify_signal_needs_own_trust_and_a_known_caller() {
     let part = "does not say whether the certificate was verified";
     refused(&[("proxy.dialect", "traefik")], part);

@@ -8,14 +8,23 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod api_gate;
+mod api_inbox;
+mod api_nginx;
+mod api_people;
+mod api_schemathesis;
 mod audit_cli;
 mod audit_sql;
 mod auth_endpoint;
 mod cli_certificate;
 mod cli_desk;
 mod cli_help;
+mod cli_inbox;
+mod cli_known;
 mod cli_mapping;
 mod cli_people;
+mod cli_reissue;
+mod cli_shell;
 mod cli_start;
 mod config_checks;
 mod config_cli;

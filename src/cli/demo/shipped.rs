@@ -15,8 +15,11 @@ pub const CERTGATE_CONF: &str = include_str!("../../../nginx/conf.d/certgate.con
 pub const EXAMPLE_SITE: &str = include_str!("../../../nginx/sites/example.conf");
 /// The site that only observes.
 pub const OBSERVE_SITE: &str = include_str!("../../../nginx/sites/observe.conf");
+/// The site of the admin API.
+pub const ADMIN_SITE: &str = include_str!("../../../nginx/sites/admin.conf");
 /// The server level snippets and the identity snippets, by file name.
-pub const SNIPPETS: [(&str, &str); 6] = [
+pub const SNIPPETS: [(&str, &str); 7] = [
+    ("certgate-admin.conf", include_str!("../../../nginx/snippets/certgate-admin.conf")),
     ("certgate-ask.conf", include_str!("../../../nginx/snippets/certgate-ask.conf")),
     ("certgate-errors.conf", include_str!("../../../nginx/snippets/certgate-errors.conf")),
     (
@@ -130,7 +133,28 @@ pub fn observe_site(folder: &Path, fitting: &Fitting) -> Result<String, LayOutEr
     fit_site("observe.conf", OBSERVE_SITE, folder, fitting)
 }
 
+/// The shipped site of the admin API, fitted to the API's socket.
+///
+/// # Errors
+/// As [`example_site`].
+pub fn admin_site(folder: &Path, fitting: &Fitting, socket: &Path) -> Result<String, LayOutError> {
+    let socket = speakable(socket)?;
+    let site = replace("admin.conf", ADMIN_SITE, &[("/run/certgate/admin.sock", socket)])?;
+    fit_tls("admin.conf", &site, folder, fitting)
+}
+
 fn fit_site(
+    file: &str,
+    text: &str,
+    folder: &Path,
+    fitting: &Fitting,
+) -> Result<String, LayOutError> {
+    let site = fit_tls(file, text, folder, fitting)?;
+    replace(file, &site, &[("127.0.0.1:8000", &fitting.application.to_string())])
+}
+
+/// Where a site listens, with which certificates, and where it logs.
+fn fit_tls(
     file: &str,
     text: &str,
     folder: &Path,
@@ -147,7 +171,6 @@ fn fit_site(
             ("/etc/nginx/tls/server.key", &quote(&fitting.server_key)?),
             ("/etc/nginx/tls/client-ca.pem", &quote(&fitting.client_ca)?),
             ("/var/log/nginx/app.access.log", &quote(&access_log)?),
-            ("127.0.0.1:8000", &fitting.application.to_string()),
         ],
     )
 }

@@ -167,11 +167,11 @@ impl Work {
     }
 }
 
-const SELECT: &str = "select sha256, spki_sha256, issuer, issuer_key_id, serial, subject, \
+pub(super) const SELECT: &str = "select sha256, spki_sha256, issuer, issuer_key_id, serial, subject, \
      san_email, san_upn, san_uri, san_dns, common_name, id, enabled, valid_from, valid_until, \
      reason, note, created_by, created_at from block";
 
-fn block(row: &impl Readable) -> Result<Block, sqlx::Error> {
+pub(super) fn block(row: &impl Readable) -> Result<Block, sqlx::Error> {
     let pattern = PatternText::shown(read::pattern(row)?);
     let mut row = Shown::from(row, 11);
     Ok(Block {

@@ -205,7 +205,7 @@ impl Work {
     }
 }
 
-const SELECT: &str = "select sha256, spki_sha256, issuer, issuer_key_id, serial, subject, \
+pub(super) const SELECT: &str = "select sha256, spki_sha256, issuer, issuer_key_id, serial, subject, \
      san_email, san_upn, san_uri, san_dns, common_name, id, username, enabled, valid_from, \
      valid_until, revoked_at, revoked_reason, note, created_by, created_at from mapping";
 
@@ -219,7 +219,7 @@ const REVOKE_SQLITE: &str = "update mapping set \
          else coalesce($2, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) end, \
      revoked_reason = coalesce($3, revoked_reason) where id = $1";
 
-fn mapping(row: &impl Readable) -> Result<Mapping, sqlx::Error> {
+pub(super) fn mapping(row: &impl Readable) -> Result<Mapping, sqlx::Error> {
     let pattern = PatternText::shown(read::pattern(row)?);
     let mut row = Shown::from(row, 11);
     Ok(Mapping {

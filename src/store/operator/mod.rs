@@ -5,10 +5,13 @@
 //! must not print, and must not read the clock.
 
 mod access;
+mod administrator;
 mod block;
+mod certificate;
 mod group;
 mod import;
 mod mapping;
+mod page;
 mod rule;
 mod user;
 
@@ -21,10 +24,12 @@ use crate::pki::UnixTime;
 
 pub use self::access::CertificateFacts;
 pub use self::block::{Block, BlockEdit, NewBlock};
+pub use self::certificate::StoredCertificate;
 pub use self::group::Member;
 pub(super) use self::import::insert_rows;
 pub use self::import::{GivenBlock, GivenMapping};
 pub use self::mapping::{Mapping, MappingEdit, NewMapping};
+pub use self::page::UserFilter;
 pub use self::rule::{Rule, RuleEdit, RuleText};
 pub use self::user::{NewUser, User, UserEdit};
 
@@ -100,7 +105,9 @@ impl PatternText {
         }
     }
 
-    fn shown(row: PatternRow) -> Self {
+    /// A row as people see it.
+    #[must_use]
+    pub fn shown(row: PatternRow) -> Self {
         let text = |bytes: Option<Vec<u8>>| bytes.map(shown);
         Self {
             sha256: text(row.sha256),

@@ -240,10 +240,10 @@ impl Work {
 }
 
 // `username || ''` has no collation of its own: SQLite's key folds case, an operator must not.
-const SELECT: &str = "select username, display_name, email, origin, mapped_only, enabled, \
+pub(super) const SELECT: &str = "select username, display_name, email, origin, mapped_only, enabled, \
      valid_from, valid_until, note, created_by, created_at from app_user";
 
-fn user(row: &impl Readable) -> Result<User, sqlx::Error> {
+pub(super) fn user(row: &impl Readable) -> Result<User, sqlx::Error> {
     let mut row = Shown::from(row, 0);
     Ok(User {
         username: row.text()?,

@@ -137,6 +137,13 @@ impl Certgate {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Runs a command and gives back its exit code and what it complains of.
+    pub(crate) fn say(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = programs::certgate(&program(), &self.config());
+        let output = command.current_dir(self.workshop.folder()).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     /// Asks the auth listener itself, as nginx does, until it answers with this code.
     pub(crate) fn wait_for_reason(&self, certificate: &Issued, code: &str) {
         let start = Instant::now();

@@ -6,6 +6,7 @@ pub(crate) mod database;
 pub(crate) mod fastcgi;
 pub(crate) mod follower;
 pub(crate) mod nginx;
+pub(crate) mod office;
 pub(crate) mod pki;
 pub(crate) mod proxies;
 pub(crate) mod shells;

@@ -19,6 +19,8 @@ use super::pki::{Issuer, Leaf};
 
 /// Which site nginx serves.
 pub(crate) enum Site {
+    /// The shipped one of the admin API, whose socket is there.
+    Admin(PathBuf),
     /// The shipped example.
     Example,
     /// The shipped one that only observes.
@@ -85,6 +87,7 @@ impl Nginx {
             client_ca: client_ca.pem.clone(),
         };
         let text = match site {
+            Site::Admin(socket) => shipped::admin_site(&folder, &fitting, socket)?,
             Site::Example => shipped::example_site(&folder, &fitting)?,
             Site::Observe => shipped::observe_site(&folder, &fitting)?,
             Site::Own(lines) => own_site(&folder, &fitting, lines)?,

@@ -1,0 +1,100 @@
+//! The rows that say who administers, and the lock under which that is judged.
+
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::about;
+use crate::directory;
+use crate::directory::row::Row;
+use crate::store::error::StoreError;
+use crate::store::read::{self, Rows};
+use crate::store::work::{Side, Work, act, on_side};
+
+/// Certificates of one mapping that are looked at; one has one, unless it is bound to a key.
+const MAX_CERTIFICATES: i64 = 20;
+
+impl Work {
+    /// Waits until nobody else judges who administers, and keeps it so until this transaction
+    /// ends. On SQLite no other writer is there anyway.
+    pub async fn lock_administrators(&mut self) -> Result<(), StoreError> {
+        let work = async {
+            match &mut self.side {
+                Side::Postgres(side) => {
+                    let lock = "select pg_advisory_xact_lock(hashtextextended(\
+                         'certgate administrators ' || current_schema(), 0))";
+                    sqlx::query(lock).execute(&mut **side).await.map(drop)
+                }
+                Side::Sqlite(_) => Ok(()),
+            }
+        };
+        act(&self.url, &mut self.broken, about(""), work).await
+    }
+
+    /// The members of a group with all that decides about them: their memberships, their mappings
+    /// and those named besides with their users, and every block.
+    pub async fn administrator_rows(
+        &mut self,
+        group: &str,
+        mappings: &[i64],
+    ) -> Result<directory::Rows, StoreError> {
+        let mut rows = Rows::default();
+        let of_members = "username in (select username from user_group where group_name = $1)";
+        let besides = format!(
+            "username in (select username from mapping where id = $1) and not \
+             {of_members}",
+            of_members = of_members.replace("$1", "$2")
+        );
+        let work = async {
+            on_side!(self.side, side => {
+                for (select, read) in [
+                    (read::GROUPS, read::group as fn(&_) -> Result<Row, sqlx::Error>),
+                    (read::USERS, read::user),
+                    (read::MAPPINGS, read::mapping),
+                ] {
+                    let sql = AssertSqlSafe(format!("{select} where {of_members}"));
+                    for row in sqlx::query(sql).bind(group).fetch_all(&mut **side).await? {
+                        rows.push(read(&row)?);
+                    }
+                    for id in mappings {
+                        let sql = AssertSqlSafe(format!("{select} where {besides}"));
+                        let query = sqlx::query(sql).bind(id).bind(group);
+                        for row in query.fetch_all(&mut **side).await? {
+                            rows.push(read(&row)?);
+                        }
+                    }
+                }
+                for row in sqlx::query(read::BLOCKS).fetch_all(&mut **side).await? {
+                    rows.push(read::block(&row)?);
+                }
+            });
+            Ok(())
+        };
+        act(&self.url, &mut self.broken, about(""), work).await?;
+        Ok(rows.into())
+    }
+
+    /// Certificates that were given or seen and have this fingerprint, this key or this serial, as
+    /// DER; not judged.
+    pub async fn administrator_certificates(
+        &mut self,
+        sha256: Option<&str>,
+        spki_sha256: Option<&str>,
+        serial: Option<&str>,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let work = async {
+            on_side!(self.side, side => {
+                let rows = sqlx::query(
+                    "select der from certificate where sha256 = $1 or spki_sha256 = $2 \
+                     or serial = $3 order by sha256 limit $4",
+                )
+                .bind(sha256)
+                .bind(spki_sha256)
+                .bind(serial)
+                .bind(MAX_CERTIFICATES)
+                .fetch_all(&mut **side)
+                .await?;
+                rows.iter().map(|row| row.try_get(0)).collect()
+            })
+        };
+        act(&self.url, &mut self.broken, about(""), work).await
+    }
+}
