@@ -3,7 +3,7 @@
 use crate::app;
 use crate::config::{Config, Environment};
 use crate::directory::{Kinds, Settings};
-use crate::operator::Administrators;
+use crate::operator::{Administrators, Ground};
 use crate::pki::{UnixTime, parse_text};
 use crate::store::{By, Store, StoreError, Work};
 
@@ -69,6 +69,11 @@ impl Desk<'_> {
     /// The kinds of mappings that may match.
     pub(super) fn kinds(&self) -> Kinds {
         app::gate::policy(self.config).kinds
+    }
+
+    /// What an act stands on.
+    pub(super) fn ground(&self) -> Ground {
+        app::gate::ground(self.config, self.now)
     }
 
     /// What is configured of names.

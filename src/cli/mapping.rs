@@ -7,9 +7,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::desk::Desk;
 use super::output::{Fields, Printer, Table};
 use super::pattern::{self, By, Chosen, PatternArgs};
+use super::reissue::{self, ReissueArgs};
 use super::values;
 use super::window::{WindowArgs, edit, state};
 use crate::directory::{Kind, Kinds, parse_pattern};
+use crate::operator::{RevokeError, revoke_mapping};
 use crate::pki::UnixTime;
 use crate::store::{Mapping, MappingEdit, NewMapping};
 
@@ -66,9 +68,11 @@ Example:
         /// Its id
         id: i64,
     },
-    /// Refuse its certificate from now on, whatever else matches (strong kinds)
+    /// Refuse its certificate from now on, whatever else matches
     #[command(after_help = "\
-It stays so: to undo it, remove the mapping and add another.
+Only where it is bound to one certificate (sha256, issuer_serial). It stays so: to undo it, remove
+the mapping and add another. Of any other, block the certificate that is meant:
+`certgate certificate block`.
 
 Example:
   certgate mapping revoke 7 --reason stolen")]
@@ -79,6 +83,16 @@ Example:
         #[arg(long, value_parser = values::text)]
         reason: Option<String>,
     },
+    /// Carry over what is bound to a CA that is replaced
+    #[command(after_help = "\
+Each mapping in force that names the old CA gets a twin for the new one; the old one stays, until
+--retire-old ends it. Fingerprints and serials name certificates of the old CA: those mappings are
+listed. Where both CAs have the same name, give both as files: only their keys tell them apart.
+
+Examples:
+  certgate mapping reissue --issuer old-ca.pem --to new-ca.pem --dry-run
+  certgate mapping reissue --issuer 'CN=Old CA,O=Example' --to new-ca.pem --retire-old 30d --rules")]
+    Reissue(ReissueArgs),
     /// Remove it for good
     #[command(after_help = "\
 Its certificate is unmapped then; to refuse it whatever else matches, use revoke.
@@ -158,6 +172,10 @@ pub(super) async fn run(
             printer.done(&format!("removed mapping {id}"), &done)?;
             return Ok(ExitCode::SUCCESS);
         }
+        MappingCommand::Reissue(args) => {
+            reissue::run(args, desk, printer).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         MappingCommand::Add(new) => add(new, desk).await?,
         MappingCommand::Edit(change) => {
             let edit = mapping_edit(change)?;
@@ -211,7 +229,16 @@ async fn add(new: &Add, desk: &Desk<'_>) -> anyhow::Result<(i64, String, Vec<Str
         note: new.note.clone(),
         created_by: desk.actor.clone(),
     };
-    let id = desk.act(async |work| work.mapping_add(&mapping).await).await?;
+    let certificate = chosen.certificate.as_ref();
+    let id = desk
+        .act(async |work| {
+            let id = work.mapping_add(&mapping).await?;
+            if let Some(certificate) = certificate {
+                work.certificate_add(certificate).await?;
+            }
+            Ok(id)
+        })
+        .await?;
     let done = format!("added mapping {id} for {} by {}", new.username, kind.name());
     Ok((id, done, remarks))
 }
@@ -276,14 +303,14 @@ fn remarks(kind: Kind, by: By, chosen: &Chosen, desk: &Desk<'_>) -> Vec<String> 
 
 /// Revokes one certificate. A mapping by name stands for every certificate of that name.
 async fn revoke(id: i64, reason: Option<&str>, desk: &Desk<'_>) -> anyhow::Result<()> {
-    let mapping = desk.store.read().await?.mapping_show(id).await?;
-    anyhow::ensure!(
-        kind(&mapping).is_some_and(Kind::is_strong),
-        "mapping {id} is not bound to one certificate or key, so revoking it would not stop the \
-         certificate; use `certgate certificate block FILE`, or `certgate mapping disable {id}`"
-    );
-    desk.act(async |work| work.mapping_revoke(id, reason, None).await).await?;
-    Ok(())
+    let mut work = desk.store.begin(&desk.by()).await?;
+    let before = desk.administrators(&mut work).await?;
+    revoke_mapping(&mut work, id, reason, None).await.map_err(|error| match error {
+        RevokeError::Store(error) => anyhow::Error::from(error),
+        error => error.into(),
+    })?;
+    desk.check_administrators(before, &mut work).await?;
+    Ok(work.commit().await?)
 }
 
 fn mapping_edit(change: &Change) -> anyhow::Result<MappingEdit> {

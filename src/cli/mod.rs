@@ -15,19 +15,24 @@ mod explain;
 mod facts;
 mod group;
 pub mod healthcheck;
+mod inbox;
+mod known;
 mod mapping;
 mod nginx;
 mod outlook;
 mod output;
 mod pattern;
+mod reissue;
+mod report;
 mod rule;
+mod shell;
 mod user;
 mod values;
 mod window;
 
 use std::error::Error as _;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -137,15 +142,25 @@ Examples:
   certgate rule test --cert alice.pem"
     )]
     Rule(rule::RuleCommand),
-    /// One certificate, from its file
+    /// One certificate from its file, and those that are known
     #[command(
         subcommand,
         after_help = "\
 Examples:
   certgate certificate show alice.pem
+  certgate certificate list --expiring 30d
   certgate certificate block laptop.pem --reason stolen"
     )]
     Certificate(certificate::CertificateCommand),
+    /// Verified certificates of nobody, to be given to somebody
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  certgate inbox list
+  certgate inbox approve 1f0c5b7a --user alice"
+    )]
+    Inbox(inbox::InboxCommand),
     /// Which revocation lists are in force, and whether they can be used
     #[command(
         subcommand,
@@ -164,6 +179,14 @@ Examples:
   certgate audit undo 4711 --dry-run"
     )]
     Audit(audit::AuditCommand),
+    /// Who can come in, for people who have to sign it
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  certgate report access --csv > access.csv"
+    )]
+    Report(report::ReportCommand),
     /// Say who a certificate or a request is, and why
     Explain(explain::Explain),
     /// Who was kept out, and why
@@ -185,6 +208,10 @@ Examples:
   certgate --config ./certgate.toml config show
   certgate config example > certgate.toml")]
     Config(config::ConfigArgs),
+    /// Print what a shell needs to complete commands
+    Completions(shell::Completions),
+    /// Print the manual page, or write those of every command
+    Man(shell::Man),
     /// Ask the running server whether it can decide
     #[command(after_help = "\
 Exit code 0: yes; 1: no; 2: nobody could be asked.
@@ -282,9 +309,11 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
             let ops = load()?.config.ops.listen;
             Ok(ExitCode::from(runtime()?.block_on(healthcheck::run(args, &ops, out, err))?))
         }
-        Command::Certificate(CertificateCommand::Show { file }) => {
-            certificate::show(file, &mut Printer::new(out, cli.json))
+        Command::Certificate(CertificateCommand::Show { what }) if !known::is_no_file(what) => {
+            certificate::show(Path::new(what), &mut Printer::new(out, cli.json))
         }
+        Command::Completions(args) => shell::completions(args, out),
+        Command::Man(args) => shell::man(args, out),
         Command::Doctor(args) => {
             runtime()?.block_on(doctor::run(args, load(), &mut Printer::new(out, cli.json)))
         }
@@ -327,10 +356,10 @@ async fn run_on_store(
         Command::Mapping(command) => mapping::run(command, desk, printer).await,
         Command::Block(command) => block::run(command, desk, printer).await,
         Command::Rule(command) => rule::run(command, desk, printer).await,
-        Command::Certificate(CertificateCommand::Block(args)) => {
-            certificate::block(args, desk, printer).await
-        }
         Command::Audit(command) => audit::run(command, desk, printer).await,
+        Command::Report(command) => report::run(command, desk, printer).await,
+        Command::Certificate(command) => certificate::run(command, desk, printer).await,
+        Command::Inbox(command) => inbox::run(command, desk, printer).await,
         Command::Explain(args) => explain::run(args, desk, printer).await,
         Command::Denied(args) => denied::run(args, desk, printer).await,
         _ => anyhow::bail!("this command needs no database"),

@@ -31,6 +31,12 @@ impl<'w> Printer<'w> {
         Ok(())
     }
 
+    /// Octets that are harmless already, as they stand.
+    pub(super) fn raw(&mut self, octets: &[u8]) -> anyhow::Result<()> {
+        self.out.write_all(octets)?;
+        Ok(())
+    }
+
     /// A line for people.
     pub(super) fn line(&mut self, text: &str) -> anyhow::Result<()> {
         writeln!(self.out, "{}", harmless(text))?;
@@ -78,6 +84,11 @@ impl Fields {
     pub(super) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.0.push((name, value.into()));
         self
+    }
+
+    /// The columns, in their order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(&'static str, Value)> {
+        self.0.iter()
     }
 
     /// Columns that hold text or nothing.

@@ -3,7 +3,7 @@
 //! Every value is read by the code that reads the database's rows, before it is written; what is
 //! taken from a certificate is checked to match that certificate.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -13,7 +13,8 @@ use super::values::{self, IssuerValue};
 use crate::config::{Config, Source};
 use crate::directory::{Agreement, Column, Kind, Pattern, parse_pattern};
 use crate::explain::hex;
-use crate::pki::{Certificate, Identity};
+use crate::operator::{Authority, Binding};
+use crate::pki::{Certificate, DistinguishedName, Identity, SlashForm};
 use crate::store::PatternText;
 
 /// What of a certificate file becomes the pattern.
@@ -30,6 +31,18 @@ pub(super) enum By {
     IssuerSubject,
     /// Its subject, whoever issued it (a weak kind)
     Subject,
+}
+
+impl From<By> for Binding {
+    fn from(by: By) -> Self {
+        match by {
+            By::Sha256 => Self::Sha256,
+            By::Spki => Self::Spki,
+            By::IssuerSerial => Self::IssuerSerial,
+            By::IssuerSubject => Self::IssuerSubject,
+            By::Subject => Self::Subject,
+        }
+    }
 }
 
 /// Which certificates.
@@ -96,7 +109,7 @@ impl PatternArgs {
     pub(super) fn read(&self) -> anyhow::Result<Chosen> {
         let certificate = self.cert.as_deref().map(read_certificate).transpose()?;
         let mut text = match &certificate {
-            Some(certificate) => from_certificate(certificate, self.by.unwrap_or_default())?,
+            Some(certificate) => Binding::from(self.by.unwrap_or_default()).pattern(certificate)?,
             None => PatternText::default(),
         };
         for (column, value) in [
@@ -157,51 +170,40 @@ pub(super) fn is_sent(column: Column, config: &Config) -> bool {
     }
 }
 
-/// The columns of a certificate for that kind.
-///
-/// # Errors
-/// The certificate has no subject, or a serial that never matches.
-pub(super) fn from_certificate(certificate: &Certificate, by: By) -> anyhow::Result<PatternText> {
-    let issuer = || Some(certificate.issuer.to_exact_text());
-    let serial = || {
-        let serial = &certificate.serial;
-        anyhow::ensure!(
-            !serial.is_odd(),
-            "the certificate's serial {serial} is zero, negative or longer than 20 octets \
-             (RFC 5280, 4.1.2.2), and such a serial matches nothing; choose another --by"
-        );
-        Ok(Some(serial.to_string()))
-    };
-    let subject = || {
-        let subject = &certificate.subject;
-        anyhow::ensure!(!subject.is_empty(), "the certificate has no subject; choose another --by");
-        Ok(Some(subject.to_exact_text()))
-    };
-    let none = PatternText::default();
-    Ok(match by {
-        By::Sha256 => PatternText { sha256: Some(certificate.sha256.to_string()), ..none },
-        By::Spki => PatternText { spki_sha256: Some(certificate.spki_sha256.to_string()), ..none },
-        By::IssuerSerial => PatternText { issuer: issuer(), serial: serial()?, ..none },
-        By::IssuerSubject => PatternText { issuer: issuer(), subject: subject()?, ..none },
-        By::Subject => PatternText { subject: subject()?, ..none },
-    })
-}
-
 /// The name as it is written, or name and key of the CA whose certificate is in the file.
 fn set_issuer(text: &mut PatternText, issuer: &IssuerValue) -> anyhow::Result<()> {
+    if let IssuerValue::Name(name) = issuer {
+        text.issuer = Some(name.clone());
+        return Ok(());
+    }
+    let authority = authority(issuer)?;
+    text.issuer = Some(authority.name.to_exact_text());
+    text.issuer_key_id = authority.key_id.as_deref().map(hex);
+    Ok(())
+}
+
+/// The CA that is meant.
+///
+/// # Errors
+/// The file cannot be read, or is not a CA's.
+pub(super) fn authority(issuer: &IssuerValue) -> anyhow::Result<Authority> {
     let path = match issuer {
         IssuerValue::File(path) => path,
         IssuerValue::Name(name) => {
-            text.issuer = Some(name.clone());
-            return Ok(());
+            let name = DistinguishedName::parse(name, SlashForm::Accept)?;
+            return Ok(Authority { name, key_id: None });
         }
     };
-    let authority = read_certificate(path)
+    let certificate = read_certificate(path)
         .context("--issuer takes a DN such as 'CN=Example CA,O=Example', or a CA's file")?;
-    anyhow::ensure!(authority.is_ca, "--issuer: {} is not the certificate of a CA", path.display());
-    text.issuer = Some(authority.subject.to_exact_text());
-    text.issuer_key_id = authority.subject_key_id.as_deref().map(hex);
-    Ok(())
+    authority_of(path, &certificate)
+}
+
+/// The CA whose certificate this is.
+pub(super) fn authority_of(path: &Path, certificate: &Certificate) -> anyhow::Result<Authority> {
+    let path = path.display();
+    anyhow::ensure!(certificate.is_ca, "--issuer: {path} is not the certificate of a CA");
+    Ok(Authority::of(certificate))
 }
 
 /// A pattern made from a certificate has to match it.

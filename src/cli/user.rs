@@ -11,7 +11,7 @@ use super::mapping;
 use super::output::{Fields, Printer, Table};
 use super::values;
 use super::window::{WindowArgs, edit, state};
-use crate::directory::provisioning_rule;
+use crate::operator::{RemoveError, remove_user};
 use crate::pki::UnixTime;
 use crate::store::{NewUser, User, UserEdit};
 
@@ -71,15 +71,20 @@ Example:
         #[arg(value_parser = values::name)]
         new_name: String,
     },
-    /// Remove a user with all groups and mappings
+    /// Remove a user with all groups
     #[command(after_help = "\
-A user of the same name that is added later has no groups and no mappings.
+A user of the same name that is added later has no groups and no mappings. What a mapping of theirs
+revokes stays out: it is blocked.
 
-Example:
-  certgate user remove alice")]
+Examples:
+  certgate user remove alice
+  certgate user remove alice --with-mappings")]
     Remove {
         /// The user
         username: String,
+        /// Also while mappings of theirs let in, which go too
+        #[arg(long)]
+        with_mappings: bool,
     },
 }
 
@@ -161,12 +166,8 @@ pub(super) async fn run(
             list(&store.read().await?.user_list().await?, desk.now, printer)?;
             return Ok(ExitCode::SUCCESS);
         }
-        UserCommand::Remove { username } => {
-            check_removal(username, desk).await?;
-            desk.act(async |work| work.user_remove(username).await).await?;
-            let done = Fields::default().with("username", username.as_str()).with("removed", true);
-            let sentence = format!("removed user {username} with all groups and mappings");
-            printer.done(&sentence, &done)?;
+        UserCommand::Remove { username, with_mappings } => {
+            remove(username, *with_mappings, desk, printer).await?;
             return Ok(ExitCode::SUCCESS);
         }
         UserCommand::Add(add) => {
@@ -200,21 +201,39 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// A rule would add the user again at their next request, and what had been noted of them would be
-/// gone: then disabling is what is meant.
-async fn check_removal(username: &str, desk: &Desk<'_>) -> anyhow::Result<()> {
-    if desk.store.read().await?.user_show(username).await?.origin != "rule" {
-        return Ok(());
+/// Removes a user, and says what went with them.
+async fn remove(
+    username: &str,
+    with_mappings: bool,
+    desk: &Desk<'_>,
+    printer: &mut Printer<'_>,
+) -> anyhow::Result<()> {
+    let ground = desk.ground();
+    let mut work = desk.store.begin(&desk.by()).await?;
+    let before = desk.administrators(&mut work).await?;
+    let actor = desk.actor.as_deref();
+    let removed = remove_user(&mut work, &ground, username, with_mappings, actor).await;
+    let removed = removed.map_err(|error| match error {
+        RemoveError::Store(error) => anyhow::Error::from(error),
+        error => error.into(),
+    })?;
+    desk.check_administrators(before, &mut work).await?;
+    work.commit().await?;
+    let (mappings, blocks) = (removed.mappings.len(), removed.blocks.len());
+    let done = Fields::default()
+        .with("username", username)
+        .with("removed", true)
+        .with("mappings", removed.mappings)
+        .with("blocks", removed.blocks);
+    let what = match mappings {
+        0 => "all groups".to_owned(),
+        count => format!("all groups and {count} mappings that let in"),
+    };
+    printer.done(&format!("removed user {username} with {what}"), &done)?;
+    if blocks > 0 && !printer.is_json() {
+        printer.line(&format!("{blocks} certificates that were revoked are blocked instead."))?;
     }
-    let rules = desk.store.read().await?.rule_list().await?;
-    let rows: Vec<_> = rules.iter().map(|rule| rule.text.row(rule.enabled)).collect();
-    match provisioning_rule(&rows, &desk.settings(), username, desk.now) {
-        Some(priority) => anyhow::bail!(
-            "rule {priority} would add {username} again at the next request; to keep this user \
-             out use `certgate user disable {username}`, or disable the rule first"
-        ),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn new_user(add: &Add, desk: &Desk<'_>) -> anyhow::Result<NewUser> {

@@ -4,6 +4,7 @@
 //! A function here is clap's `value_parser` of an option, so that a refusal names the option.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::decide::Required;
 use crate::directory::row::PatternRow;
@@ -32,6 +33,11 @@ pub(super) fn time(text: &str) -> Result<String, String> {
     UnixTime::parse_rfc3339(text)
         .map(|time| time.to_string())
         .map_err(|error| format!("{error}, or a date alone"))
+}
+
+/// A length of time, such as 30d.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 30d"))
 }
 
 /// A SHA-256 fingerprint.

@@ -177,8 +177,8 @@ fn wanted(column: Column, value: &Value, row: &BlockRow) -> Wanted {
             let reversed = text
                 .and_then(|bytes| std::str::from_utf8(bytes).ok())
                 .and_then(|text| DistinguishedName::parse(text, SlashForm::Accept).ok())
-                .map_or_else(|| forward.clone(), |name| name.reversed().canonical().into());
-            Wanted::Name([forward.clone(), reversed])
+                .map_or_else(|| (**forward).into(), |name| name.reversed().canonical().into());
+            Wanted::Name([(**forward).into(), reversed])
         }
         other => Wanted::Exact(other.clone()),
     }

@@ -10,12 +10,12 @@ use super::block::Block;
 use super::index::UserIndex;
 use super::mapping::Mapping;
 use super::name::Name;
-use super::pattern::Issuers;
+use super::pattern::{Issuers, Pattern};
 use super::row::{BlockRow, Change, GroupRow, MappingRow, Row, RuleRow, UserRow};
 use super::rule::Rules;
-use super::shelf::Shelf;
 use super::unusable::{Key, Relation, RowError, Severity, Unusable};
 use super::user::{Groups, User};
+use super::waiting::Waiting;
 use super::{Directory, Settings};
 
 /// Takes the rows of one snapshot, in any order, and makes a directory of them. Memberships that
@@ -23,8 +23,8 @@ use super::{Directory, Settings};
 #[derive(Debug)]
 pub struct Builder {
     pub(super) directory: Directory,
-    /// Memberships of users who had not come yet: the length of the user's name, it, the group.
-    memberships: Shelf,
+    /// Memberships of users who had not come yet.
+    memberships: Waiting,
     /// How many of them found their user.
     taken: usize,
     /// Names of rows that are no users: what hangs on them was told of.
@@ -44,7 +44,7 @@ impl Builder {
         let directory = Directory { users, settings: settings.clone(), ..Directory::default() };
         Self {
             directory,
-            memberships: Shelf::default(),
+            memberships: Waiting::default(),
             taken: 0,
             nobodies: HashSet::new(),
             rules: Vec::new(),
@@ -68,13 +68,15 @@ impl Builder {
     pub fn finish(self) -> Directory {
         let Self { mut directory, memberships, taken, nobodies, rules, .. } = self;
         if taken != memberships.len() {
-            for (username, group) in memberships.iter().filter_map(split) {
+            for (username, group) in memberships.iter() {
                 let is_told = nobodies.contains(username);
-                if !is_told && directory.users.get_bytes(username).is_none() {
+                if !is_told && !directory.users.holds_bytes(username) {
                     directory.join(username, [group].into_iter());
                 }
             }
         }
+        // Before something of its size is made.
+        drop(memberships);
         directory.report_orphans();
         directory.set_rules(rules);
         directory
@@ -82,9 +84,7 @@ impl Builder {
 
     pub(super) fn add_user(&mut self, row: &UserRow) {
         let hash = self.directory.users.hash(&row.username);
-        let records = self.memberships.find(hash).filter_map(split);
-        let groups = records.filter(|(username, _)| *username == row.username);
-        let groups: Vec<&[u8]> = groups.map(|(_, group)| group).collect();
+        let groups: Vec<&[u8]> = self.memberships.of(hash, &row.username).collect();
         self.taken += groups.len();
         if !self.directory.add_user(row, groups.into_iter()) {
             self.nobodies.insert(row.username.as_slice().into());
@@ -93,14 +93,12 @@ impl Builder {
 
     pub(super) fn add_group(&mut self, row: &GroupRow) {
         let group = row.group_name.as_slice();
-        let is_there = self.directory.users.get_bytes(&row.username).is_some();
+        let is_there = self.directory.users.holds_bytes(&row.username);
         if is_there || self.nobodies.contains(&*row.username) {
             return self.directory.join(&row.username, [group].into_iter());
         }
-        let length = u32::try_from(row.username.len()).unwrap_or(u32::MAX).to_le_bytes();
-        let record = [&length[..], &row.username, group].concat();
         let hash = self.directory.users.hash(&row.username);
-        if !self.memberships.insert(hash, &record) {
+        if !self.memberships.insert(hash, &row.username, group) {
             self.directory.report_member(&row.username, group, no_room());
         }
     }
@@ -213,14 +211,13 @@ impl Directory {
 
     /// False where the row is nobody's.
     fn add_user<'r>(&mut self, row: &UserRow, groups: impl Iterator<Item = &'r [u8]>) -> bool {
-        let names = self.read_groups(&row.username, groups);
-        let groups = Groups::new(names.clone(), self.settings.group_separator);
+        let mut names = self.read_groups(&row.username, groups);
+        let groups = Groups::new(&mut names, self.settings.group_separator);
         let key = || Key::Name(row.username.as_slice().into());
         match User::read(row, groups) {
             Ok((user, fault)) => {
                 fault.into_iter().for_each(|error| self.report(Relation::AppUser, key(), error));
-                self.users.remove(&user.username);
-                let is_put = self.users.insert(&user);
+                let is_put = self.users.put(&user);
                 if !is_put {
                     self.report(Relation::AppUser, key(), no_room());
                 }
@@ -242,12 +239,11 @@ impl Directory {
             return self.report_without_user(username, &names);
         };
         names.extend(user.groups.iter().filter_map(|name| Name::parse(name.as_bytes()).ok()));
-        let groups = Groups::new(names, self.settings.group_separator);
+        let groups = Groups::new(&mut names, self.settings.group_separator);
         let (user, fault) = user.with_groups(groups);
         let key = || Key::Name(username.into());
         fault.into_iter().for_each(|error| self.report(Relation::AppUser, key(), error));
-        self.users.remove(&user.username);
-        if !self.users.insert(&user) {
+        if !self.users.put(&user) {
             self.report(Relation::AppUser, key(), no_room());
         }
     }
@@ -279,8 +275,9 @@ impl Directory {
     /// Whether its user is there is looked at later.
     fn add_mapping(&mut self, row: &MappingRow, issuers: &mut Issuers) {
         let key = Key::Id(row.id);
-        let read = Mapping::read(row, issuers);
-        let is_put = read.record.is_none_or(|record| self.mappings.insert(&record));
+        let pattern = Pattern::read_with(&row.pattern, issuers);
+        let read = Mapping::read(row, &pattern);
+        let is_put = read.mapping.is_none_or(|mapping| self.mappings.insert(&mapping));
         if let Some(error) = read.fault {
             self.report(Relation::Mapping, key, error);
         } else if !is_put {
@@ -332,10 +329,14 @@ impl Directory {
 
     fn report_orphans(&mut self) {
         let users = &self.users;
+        let mut names = Vec::with_capacity(self.mappings.len());
         // Of a row that cannot be read that was told already.
         let read = self.mappings.iter().filter(|one| !one.is_doubtful);
-        let orphans = read.filter(|one| users.get(one.username).is_none());
-        let orphans: Vec<i64> = orphans.map(|mapping| mapping.id).collect();
+        names.extend(read.map(|one| (users.hash(one.username.as_bytes()), one.username, one.id)));
+        // In the order in which users lie in memory: a million looks here and there take a second.
+        names.sort_unstable_by_key(|(hash, ..)| *hash);
+        let orphans = names.into_iter().filter(|(_, username, _)| !users.holds(username));
+        let orphans: Vec<i64> = orphans.map(|(_, _, id)| id).collect();
         orphans.into_iter().for_each(|id| self.report_orphan(id));
     }
 
@@ -344,7 +345,7 @@ impl Directory {
             let Change::Mapping(id, Some(row)) = change else { continue };
             let user = std::str::from_utf8(&row.username).ok();
             let is_read = !self.has_fault(Relation::Mapping, *id);
-            if is_read && user.and_then(|name| self.users.get(name)).is_none() {
+            if is_read && !user.is_some_and(|name| self.users.holds(name)) {
                 self.report_orphan(*id);
             }
         }
@@ -385,12 +386,6 @@ fn key(change: &Change) -> (Relation, Key) {
         Change::Rule(priority, _) => (Relation::Rule, Key::Id(*priority)),
         Change::User { username, .. } => (Relation::AppUser, Key::Name(username.as_slice().into())),
     }
-}
-
-/// A membership's user and group.
-fn split(record: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = record.split_first_chunk()?;
-    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
 }
 
 fn no_room() -> RowError {

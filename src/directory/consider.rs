@@ -89,7 +89,7 @@ impl Directory {
             if near.is_none() && !outcomes.has_agreement() && !is_near_control(&mapping, identity) {
                 continue;
             }
-            if self.users.get(mapping.username).is_none() {
+            if !self.users.holds(mapping.username) {
                 continue;
             }
             match outcomes.first_disagreement() {

@@ -1,20 +1,21 @@
 //! Finding candidates by hash; whether they match is always checked on the values themselves.
 //!
-//! A collision costs time and cannot change an answer. The hash is keyed anew in each load.
+//! A collision costs time and cannot change an answer. The hash is keyed anew in each load; it is a
+//! fast one, since only those who may write rows could make keys collide, and they see no hash.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::block::{Block, fold};
 use super::kind::Kind;
 use super::mapping::Mapping;
 use super::name::MAX_NAME_BYTES;
 use super::pattern::{Column, is_visible, shown_texts};
-use super::shelf::Shelf;
+use super::shelf::{SHARD_BITS, Shelf};
 use super::user::User;
 use crate::pki::{DistinguishedName, Fingerprint, Identity, SerialNumber, Shows};
 
@@ -23,7 +24,7 @@ use crate::pki::{DistinguishedName, Fingerprint, Identity, SerialNumber, Shows};
 pub(super) struct UserIndex {
     /// By the name in lower case: a name that differs only by case is found as well.
     shelf: Shelf,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     separator: char,
 }
 
@@ -41,9 +42,9 @@ impl UserIndex {
         self.of_any_case(username).find(|user| user.username == username)
     }
 
-    /// As [`UserIndex::get`], of a name as a row has it.
-    pub(super) fn get_bytes(&self, username: &[u8]) -> Option<User<'_>> {
-        std::str::from_utf8(username).ok().and_then(|username| self.get(username))
+    /// As [`UserIndex::holds`], of a name as a row has it.
+    pub(super) fn holds_bytes(&self, username: &[u8]) -> bool {
+        std::str::from_utf8(username).is_ok_and(|username| self.holds(username))
     }
 
     /// Users whose names differ from this one by case at most.
@@ -57,16 +58,22 @@ impl UserIndex {
             .filter(move |user| user.username.eq_ignore_ascii_case(username))
     }
 
-    pub(super) fn insert(&mut self, user: &User<'_>) -> bool {
-        self.shelf.insert(self.hash(user.username.as_bytes()), &user.pack())
+    /// Whether there is a user of exactly this name.
+    pub(super) fn holds(&self, username: &str) -> bool {
+        let mut users = self.shelf.find(self.hash(username.as_bytes()));
+        users.any(|record| User::is_named(record, username))
+    }
+
+    /// Puts a user in the place of who had exactly this name. False where there is no room.
+    pub(super) fn put(&mut self, user: &User<'_>) -> bool {
+        let hash = self.hash(user.username.as_bytes());
+        self.shelf.remove(hash, |record| User::is_named(record, &user.username));
+        self.shelf.insert(hash, &user.pack())
     }
 
     /// Takes a user away; true if there was one.
     pub(super) fn remove(&mut self, username: &str) -> bool {
-        let separator = self.separator;
-        let is = |record: &[u8]| {
-            User::unpack(record, separator).is_some_and(|user| user.username == username)
-        };
+        let is = |record: &[u8]| User::is_named(record, username);
         self.shelf.remove(self.hash(username.as_bytes()), is).is_some()
     }
 
@@ -94,18 +101,21 @@ pub(super) struct MappingIndex {
     by_id: Shelf,
     /// How many of each kind, so that a kind nobody uses costs a request nothing.
     counts: [usize; Kind::ALL.len()],
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
+/// Bits of an id in which neighbours differ: a shard of a million rows holds about so many.
+const NEIGHBOUR_BITS: u32 = SHARD_BITS;
+/// Bits of an id's hash that are its own: those that choose no shard.
+const LOWER_BITS: u32 = u32::MAX >> SHARD_BITS;
 /// An id and the hash of a key.
 const PLACE_BYTES: usize = 12;
 
 impl MappingIndex {
     /// False where there is no room.
-    pub(super) fn insert(&mut self, record: &[u8]) -> bool {
-        let Some(mapping) = Mapping::unpack(record) else { return false };
+    pub(super) fn insert(&mut self, mapping: &Mapping<'_>) -> bool {
         let hash = self.hash(mapping.kind, mapping.key());
-        let is_put = self.shelf.insert(hash, record)
+        let is_put = self.shelf.insert(hash, &mapping.pack())
             && self.by_id.insert(self.id_hash(mapping.id), &place(mapping.id, hash));
         if let Some(count) = self.counts.get_mut(mapping.kind as usize) {
             *count += usize::from(is_put);
@@ -164,8 +174,12 @@ impl MappingIndex {
         short(self.hasher.hash_one((kind, key)))
     }
 
+    /// Neighbours share the upper bits, and so a shard: rows come in the order of their ids, and a
+    /// load then writes where it has just written.
     fn id_hash(&self, id: i64) -> u32 {
-        short(self.hasher.hash_one(id))
+        let upper = short(self.hasher.hash_one(id >> NEIGHBOUR_BITS));
+        let lower = short(self.hasher.hash_one(id));
+        upper & !LOWER_BITS | lower & LOWER_BITS
     }
 }
 
@@ -221,7 +235,7 @@ pub(super) struct BlockIndex {
     rows: HashMap<i64, Arc<Block>>,
     by_certificate: HashMap<Column, Table>,
     by_headers: HashMap<Column, Table>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
 /// The column that finds a block for a certificate, most telling first; all are visible there.

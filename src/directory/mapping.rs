@@ -2,12 +2,15 @@
 
 use super::kind::Kind;
 use super::name::Name;
-use super::pattern::{Agreement, Column, Issuers, Pattern, Value, compare};
+use super::pattern::{self, Agreement, Column, Value, compare};
 use super::read;
 use super::row::MappingRow;
 use super::unusable::RowError;
 use super::window::Window;
 use crate::pki::{Identity, UnixTime};
+
+/// A record longer than this takes a second piece of memory while it is packed.
+const USUAL_BYTES: usize = 256;
 
 /// A mapping, borrowed from the directory. A row of which any column cannot be read never lets
 /// anybody in, because it would match more than was meant; if it is revoked and something strong of
@@ -31,24 +34,23 @@ pub struct Mapping<'d> {
     columns: [Option<&'d [u8]>; Column::ALL.len()],
 }
 
-/// The record of a row, if it counts for anything, and what of the row cannot be read.
-pub(super) struct Read {
-    pub(super) record: Option<Vec<u8>>,
+/// A row, if it counts for anything, and what of it cannot be read.
+pub(super) struct Read<'d> {
+    pub(super) mapping: Option<Mapping<'d>>,
     pub(super) fault: Option<RowError>,
 }
 
 impl<'d> Mapping<'d> {
-    /// Reads a row into the record that [`Mapping::unpack`] reads.
-    pub(super) fn read(row: &MappingRow, issuers: &mut Issuers) -> Read {
+    /// Reads a row; `pattern` is what was read of its columns.
+    pub(super) fn read(row: &'d MappingRow, pattern: &'d pattern::Read) -> Read<'d> {
         let mut fault = None;
         let username = std::str::from_utf8(&row.username)
             .inspect_err(|_| fault = Some(RowError::new("username", "is not UTF-8")))
             .unwrap_or_default();
-        let read = Pattern::read_with(&row.pattern, issuers);
-        if let Some(error) = read.faults.into_iter().next() {
-            fault.get_or_insert(RowError::new(error.column.name(), error.why));
+        if let Some(error) = pattern.faults.first() {
+            fault.get_or_insert_with(|| RowError::new(error.column.name(), error.why.clone()));
         }
-        let pattern = read.pattern;
+        let pattern = &pattern.pattern;
         let window =
             read::window(row.enabled, row.valid_from.as_deref(), row.valid_until.as_deref())
                 .unwrap_or_else(|error| {
@@ -64,17 +66,22 @@ impl<'d> Mapping<'d> {
         let Some(kind) = pattern.kind() else {
             let why = "nothing but the issuer is set: whom would it name?";
             let fault = fault.unwrap_or_else(|| RowError::new("issuer", why));
-            return Read { record: None, fault: Some(fault) };
+            return Read { mapping: None, fault: Some(fault) };
         };
         let is_doubtful = fault.is_some();
         if is_doubtful && !(kind.is_strong() && revoked_at.is_some()) {
-            return Read { record: None, fault };
+            return Read { mapping: None, fault };
         }
         let columns = Column::ALL.map(|column| pattern.value(column).map(Value::bytes));
         let mapping =
             Mapping { id: row.id, username, kind, window, revoked_at, is_doubtful, columns };
+        Read { mapping: Some(mapping), fault }
+    }
+
+    /// The record that [`Mapping::unpack`] reads.
+    pub(super) fn pack(&self) -> Vec<u8> {
         // Only a sink that is full fails, and this one grows.
-        Read { record: Some(postcard::to_allocvec(&mapping).unwrap_or_default()), fault }
+        postcard::to_extend(self, Vec::with_capacity(USUAL_BYTES)).unwrap_or_default()
     }
 
     /// Reads a record; none for what is no record.

@@ -24,6 +24,7 @@ mod shelf;
 mod tests;
 mod unusable;
 mod user;
+mod waiting;
 mod window;
 
 use std::sync::Arc;
@@ -42,7 +43,7 @@ pub use name::{MAX_NAME_BYTES, Name, NameError};
 pub use near::{Near, Sibling};
 pub use part::{PART_VERSION, Part, PartError};
 pub use partial::partial_identity;
-pub use pattern::{Agreement, Column, ColumnError, Pattern, Value, parse_pattern};
+pub use pattern::{Agreement, Column, ColumnError, Pattern, Value as PatternValue, parse_pattern};
 pub use rule::{Holder, MAX_RULES, Ruled, Wish, check_rule, provisioning_rule};
 pub use unusable::{Relation, RowError, Severity, Unusable};
 pub use user::{Groups, MAX_USER_AND_GROUPS_BYTES, User};
@@ -154,28 +155,25 @@ impl Directory {
     /// what is strong and can be read of it.
     #[must_use]
     pub fn find<'d>(&'d self, identity: &Identity, now: UnixTime, kinds: Kinds) -> Found<'d> {
-        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_strong()) {
-            let revoked = |mapping: &Mapping<'d>| {
-                mapping.is_revoked(now) && self.users.get(mapping.username).is_some()
-            };
-            if let Some(mapping) = self.mappings.matches(kind, identity).find(revoked) {
-                return Found::Revoked(mapping);
+        let mut found = Found::Nothing;
+        for kind in Kind::ALL {
+            let is_decided = !matches!(found, Found::Nothing);
+            let may_match = kinds.contains(kind) && !is_decided;
+            // A revocation is looked for in all of the strong ones.
+            if !may_match && !kind.is_strong() {
+                continue;
+            }
+            for mapping in self.mappings.matches(kind, identity) {
+                let Some(user) = self.users.get(mapping.username) else { continue };
+                if kind.is_strong() && mapping.is_revoked(now) {
+                    return Found::Revoked(mapping);
+                }
+                if may_match && !mapping.is_doubtful {
+                    found = found.and(kind, mapping, user, now);
+                }
             }
         }
-        for kind in Kind::ALL.into_iter().filter(|kind| kinds.contains(*kind)) {
-            let matches = self.mappings.matches(kind, identity);
-            let mut matches = matches
-                .filter(|mapping| !mapping.is_doubtful)
-                .filter_map(|mapping| {
-                    let user = self.users.get(mapping.username)?;
-                    Some((mapping, user))
-                })
-                .peekable();
-            if matches.peek().is_some() {
-                return judge(kind, matches.filter(|(mapping, _)| mapping.is_active(now)));
-            }
-        }
-        Found::Nothing
+        found
     }
 
     /// Every mapping that matches, of whatever kind, active or not, the strongest first; that of a
@@ -218,10 +216,16 @@ impl Directory {
     }
 }
 
-fn judge<'d>(kind: Kind, mut active: impl Iterator<Item = (Mapping<'d>, User<'d>)>) -> Found<'d> {
-    let Some((mapping, user)) = active.next() else { return Found::Disabled(kind) };
-    if active.any(|(_, other)| other.username != user.username) {
-        return Found::Ambiguous(kind);
+impl<'d> Found<'d> {
+    /// One more match of the same kind.
+    fn and(self, kind: Kind, mapping: Mapping<'d>, user: User<'d>, now: UnixTime) -> Self {
+        match (self, mapping.is_active(now)) {
+            (Self::Nothing, false) => Self::Disabled(kind),
+            (Self::Nothing | Self::Disabled(_), true) => Self::Active(mapping, user),
+            (Self::Active(_, other), true) if other.username != user.username => {
+                Self::Ambiguous(kind)
+            }
+            (found, _) => found,
+        }
     }
-    Found::Active(mapping, user)
 }

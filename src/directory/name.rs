@@ -40,6 +40,11 @@ impl Name {
     /// # Errors
     /// Every text that could change the meaning of a header, and every text the schema refuses.
     pub fn parse(bytes: &[u8]) -> Result<Self, NameError> {
+        Self::check(bytes).map(|name| Self(name.into()))
+    }
+
+    /// As [`Name::parse`], without a copy.
+    pub(super) fn check(bytes: &[u8]) -> Result<&str, NameError> {
         if bytes.is_empty() {
             return Err(NameError::Empty);
         }
@@ -51,7 +56,10 @@ impl Name {
             let byte = bytes.get(position).copied().unwrap_or_default();
             return Err(NameError::Byte { byte, position });
         }
-        Ok(Self(bytes.iter().map(|&byte| char::from(byte)).collect::<String>().into_boxed_str()))
+        std::str::from_utf8(bytes).map_err(|error| {
+            let position = error.valid_up_to();
+            NameError::Byte { byte: bytes.get(position).copied().unwrap_or_default(), position }
+        })
     }
 
     /// The name as text.

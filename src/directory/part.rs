@@ -58,7 +58,7 @@ impl Directory {
         let packed = |bytes: Result<Vec<u8>, _>| Cow::Owned(bytes.unwrap_or_default());
         let users = self.users.records().map(|record| (Part::User, Cow::Borrowed(record)));
         let has_user = |record: &&[u8]| {
-            Mapping::unpack(record).is_some_and(|one| self.users.get(one.username).is_some())
+            Mapping::unpack(record).is_some_and(|one| self.users.holds(one.username))
         };
         let mappings = self.mappings.records().filter(has_user);
         let mappings = mappings.map(|record| (Part::Mapping, Cow::Borrowed(record)));
@@ -87,12 +87,12 @@ impl Builder {
                 let user = User::unpack(bytes, separator).ok_or(error)?;
                 let is_name = |name: &str| Name::parse(name.as_bytes()).is_ok();
                 let are_names = is_name(&user.username) && user.groups.iter().all(is_name);
-                let is_put = are_names && self.directory.users.insert(&user);
+                let is_put = are_names && self.directory.users.put(&user);
                 is_put.then_some(()).ok_or(error)
             }
             Part::Mapping => {
                 let mapping = Mapping::unpack(bytes).ok_or(error)?;
-                let is_put = mapping.is_sound() && self.directory.mappings.insert(bytes);
+                let is_put = mapping.is_sound() && self.directory.mappings.insert(&mapping);
                 is_put.then_some(()).ok_or(error)
             }
             Part::Block => {

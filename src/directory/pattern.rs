@@ -3,6 +3,8 @@
 //! A pattern compares canonical values only. It says whether the columns agree, never what
 //! follows from it.
 
+use std::sync::Arc;
+
 use super::kind::Kind;
 use super::row::PatternRow;
 use crate::pki::{
@@ -79,8 +81,8 @@ pub enum Value {
     Text(Box<str>),
     /// A key identifier.
     KeyId(Box<[u8]>),
-    /// The canonical form of a distinguished name.
-    Name(Box<[u8]>),
+    /// The canonical form of a distinguished name, shared by the rows of one CA.
+    Name(Arc<[u8]>),
     /// A serial number.
     Serial(SerialNumber),
     /// A SHA-256.
@@ -140,7 +142,7 @@ impl Pattern {
 
     /// As [`Pattern::read`], for one row after the other.
     pub(super) fn read_with(row: &PatternRow, issuers: &mut Issuers) -> Read {
-        let mut columns = Vec::new();
+        let mut columns = Vec::with_capacity(texts(row).count());
         let mut faults = Vec::new();
         for (column, bytes) in texts(row) {
             let parsed = match column {
@@ -203,7 +205,8 @@ impl Value {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Digest(digest) => digest.as_bytes(),
-            Self::KeyId(bytes) | Self::Name(bytes) => bytes,
+            Self::KeyId(bytes) => bytes,
+            Self::Name(bytes) => bytes,
             Self::Serial(serial) => serial.as_bytes(),
             Self::Text(text) => text.as_bytes(),
         }

@@ -12,12 +12,12 @@ use hashbrown::HashTable;
 /// whose places are copied in a few microseconds; an empty shelf costs a few pages.
 const SHARDS: usize = 1024;
 /// Bits of a hash that choose the shard: the upper ones.
-const SHARD_BITS: u32 = SHARDS.ilog2();
-/// Bytes of a block. All blocks have one size, so that the room of a directory that is gone fits
-/// the next one; a longer record has a block of its own.
-const BLOCK: usize = 4096;
+pub(super) const SHARD_BITS: u32 = SHARDS.ilog2();
 /// Bits of a place that say where in its block a record begins.
-const BLOCK_BITS: u32 = BLOCK.ilog2();
+const BLOCK_BITS: u32 = 12;
+/// Bytes of a block: a page less what counts its owners. All blocks have one size, so that the room
+/// of a directory that is gone fits the next one; a longer record has a block of its own.
+const BLOCK: usize = (1 << BLOCK_BITS) - 2 * size_of::<usize>();
 /// A shard is copied together once this part of it is left over from removed records.
 const MAX_WASTE: usize = 4;
 /// Bytes before a record: its hash and its length.
@@ -33,7 +33,9 @@ pub(super) struct Shelf {
 #[derive(Clone, Debug, Default)]
 struct Shard {
     /// Hash, length, record; one after the other. Versions share the blocks.
-    blocks: Vec<Arc<Vec<u8>>>,
+    blocks: Vec<Arc<[u8]>>,
+    /// Bytes of the last block that are taken.
+    filled: usize,
     /// Where the records begin: the number of the block, then where in it.
     places: HashTable<u32>,
     /// Bytes of all records, and of those that were removed.
@@ -110,21 +112,21 @@ impl Shard {
     fn insert(&mut self, hash: u32, record: &[u8]) -> bool {
         let Ok(length) = u32::try_from(record.len()) else { return false };
         let needed = HEAD + record.len();
-        if self.blocks.last().is_none_or(|last| last.len() + needed > BLOCK) {
-            self.blocks.push(Arc::new(Vec::with_capacity(needed.max(BLOCK))));
+        if self.blocks.last().is_none_or(|last| last.len() - self.filled < needed) {
+            self.blocks.push(std::iter::repeat_n(0, needed.max(BLOCK)).collect());
+            self.filled = 0;
         }
         let number = u32::try_from(self.blocks.len() - 1).ok();
         let number = number.filter(|number| *number < 1 << (u32::BITS - BLOCK_BITS));
         let Some((number, block)) = number.zip(self.blocks.last_mut()) else { return false };
-        let block = Arc::make_mut(block);
-        if block.capacity() - block.len() < needed {
-            // A copy comes without room.
-            block.reserve_exact(needed.max(BLOCK.saturating_sub(block.len())));
-        }
-        let Ok(start) = u32::try_from(block.len()) else { return false };
-        block.extend_from_slice(&hash.to_le_bytes());
-        block.extend_from_slice(&length.to_le_bytes());
-        block.extend_from_slice(record);
+        let Ok(start) = u32::try_from(self.filled) else { return false };
+        let room = Arc::make_mut(block).get_mut(self.filled..self.filled + needed);
+        let Some((head, body)) = room.and_then(|room| room.split_first_chunk_mut::<HEAD>()) else {
+            return false;
+        };
+        *head = (u64::from(length) << u32::BITS | u64::from(hash)).to_le_bytes();
+        body.copy_from_slice(record);
+        self.filled += needed;
         self.used += needed;
         let place = (number << BLOCK_BITS) | start;
         let blocks = &self.blocks;
@@ -156,7 +158,7 @@ impl Shard {
     }
 }
 
-fn at(blocks: &[Arc<Vec<u8>>], place: u32) -> Option<(u32, &[u8])> {
+fn at(blocks: &[Arc<[u8]>], place: u32) -> Option<(u32, &[u8])> {
     /// The bits of a place that [`BLOCK_BITS`] counts.
     const START: u32 = (1 << BLOCK_BITS) - 1;
     let block = blocks.get(usize::try_from(place >> BLOCK_BITS).ok()?)?;
@@ -172,7 +174,7 @@ fn place_of(hash: u32) -> usize {
 }
 
 /// A table of hashes wants all of 64 bits; in a shard the upper ones of a hash are all the same.
-fn spread(hash: u32) -> u64 {
+pub(super) fn spread(hash: u32) -> u64 {
     /// 2^64 divided by the golden ratio, odd: neighbours end up far from each other.
     const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
     u64::from(hash).wrapping_mul(GOLDEN)

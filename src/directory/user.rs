@@ -38,11 +38,12 @@ pub struct Groups<'d> {
 
 impl<'d> Groups<'d> {
     /// Sorts and joins; no name may hold the separator.
-    pub(super) fn new(mut names: Vec<Name>, separator: char) -> Self {
+    pub(super) fn new(names: &mut Vec<Name>, separator: char) -> Self {
         names.sort_unstable();
         names.dedup();
-        let mut joined = String::new();
-        for name in &names {
+        let length = names.iter().map(|name| name.as_str().len() + separator.len_utf8()).sum();
+        let mut joined = String::with_capacity(length);
+        for name in names {
             if !joined.is_empty() {
                 joined.push(separator);
             }
@@ -66,13 +67,16 @@ impl<'d> Groups<'d> {
     pub(super) fn only(&self, mut keep: impl FnMut(&str) -> bool) -> Groups<'static> {
         let names = self.iter().filter(|name| keep(name));
         let names = names.filter_map(|name| Name::parse(name.as_bytes()).ok());
-        Groups::new(names.collect(), self.separator)
+        Groups::new(&mut names.collect(), self.separator)
     }
 
     const fn borrowed(joined: &'d str, separator: char) -> Self {
         Self { joined: Cow::Borrowed(joined), separator }
     }
 }
+
+/// A record longer than this takes a second piece of memory while it is packed.
+const USUAL_BYTES: usize = 256;
 
 /// The record of a user.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -92,13 +96,13 @@ impl<'d> User<'d> {
     /// Only a name that is no name: there is nobody to tell of. Anything else that cannot be read
     /// leaves the user without a window, so disabled, and is returned beside it.
     pub(super) fn read(
-        row: &UserRow,
-        groups: Groups<'static>,
-    ) -> Result<(User<'static>, Option<RowError>), RowError> {
-        let username = Name::parse(&row.username)
+        row: &'d UserRow,
+        groups: Groups<'d>,
+    ) -> Result<(Self, Option<RowError>), RowError> {
+        let username = Name::check(&row.username)
             .map_err(|error| RowError::new("username", error.to_string()))?;
         let mut user = User {
-            username: Cow::Owned(username.to_string()),
+            username: Cow::Borrowed(username),
             display_name: None,
             email: None,
             mapped_only: true,
@@ -106,16 +110,15 @@ impl<'d> User<'d> {
             window: None,
         };
         let mut read = || -> Result<(), RowError> {
-            let text = |column, bytes| -> Result<_, RowError> {
-                Ok(read::text(column, bytes)?.map(|text| Cow::Owned(text.into_string())))
-            };
-            let display_name = text("display_name", row.display_name.as_deref())?;
-            let email = text("email", row.email.as_deref())?;
+            let display_name = read::text("display_name", row.display_name.as_deref())?;
+            let email = read::text("email", row.email.as_deref())?;
             let mapped_only = read::switch("mapped_only", row.mapped_only)?;
             let window =
                 read::window(row.enabled, row.valid_from.as_deref(), row.valid_until.as_deref())?;
             user.check_length()?;
-            user = User { display_name, email, mapped_only, window: Some(window), ..user.clone() };
+            user.display_name = display_name.map(Cow::Borrowed);
+            user.email = email.map(Cow::Borrowed);
+            (user.mapped_only, user.window) = (mapped_only, Some(window));
             Ok(())
         };
         let fault = read().err();
@@ -133,7 +136,7 @@ impl<'d> User<'d> {
             window: self.window,
         };
         // Only a sink that is full fails, and this one grows.
-        postcard::to_allocvec(&packed).unwrap_or_default()
+        postcard::to_extend(&packed, Vec::with_capacity(USUAL_BYTES)).unwrap_or_default()
     }
 
     /// Reads a record; none for what is no record.
@@ -147,6 +150,11 @@ impl<'d> User<'d> {
             groups: Groups::borrowed(packed.groups, separator),
             window: packed.window,
         })
+    }
+
+    /// Whether a record is that of a user of exactly this name, which it begins with.
+    pub(super) fn is_named(record: &[u8], username: &str) -> bool {
+        postcard::take_from_bytes::<&str>(record).is_ok_and(|(name, _)| name == username)
     }
 
     /// Whether the user is in one of its groups by that exact name.

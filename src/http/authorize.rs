@@ -143,7 +143,7 @@ impl Worker {
         let authorities = gate.authorities.current();
         let view = View {
             directory: directory.as_deref(),
-            age: gate.replica.age(now),
+            age: gate.replica.age_at(started, now),
             now,
             trust: decide::Trust { authorities: Some(&authorities), memory: Some(&self.chains) },
             policy: &gate.policy,

@@ -1,6 +1,8 @@
 //! The identity headers of an answer, by the profile the operator chose, and the one line that a
 //! refused person gets to read through a proxy that copies our answer.
 
+use std::borrow::Cow;
+
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
 use actix_web::http::header::{
@@ -78,8 +80,9 @@ pub(super) fn write_refusal(code: &str, request_id: &str, response: &mut HttpRes
         .set_body(BoxBody::new(line));
 }
 
+/// Plain text, which most is, is taken as it stands.
 fn encode(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
-    HeaderValue::from_str(&utf8_percent_encode(text, NOT_PLAIN).to_string())
+    HeaderValue::from_str(&Cow::from(utf8_percent_encode(text, NOT_PLAIN)))
 }
 
 #[cfg(test)]

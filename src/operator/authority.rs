@@ -1,6 +1,6 @@
 //! A CA as an operator names it.
 
-use crate::directory::{Column, Pattern, Value};
+use crate::directory::{Column, Pattern, PatternValue};
 use crate::pki::{Certificate, DistinguishedName};
 
 /// A CA: its name, and which key of that name, where that is known.
@@ -32,14 +32,14 @@ impl Authority {
     /// Whether a pattern is bound to this CA, by its name, its key or both.
     pub(super) fn is_pinned_by(&self, pattern: &Pattern) -> bool {
         let name = match pattern.value(Column::Issuer) {
-            Some(Value::Name(name)) => Some(&**name == self.name.canonical()),
+            Some(PatternValue::Name(name)) => Some(&**name == self.name.canonical()),
             _ => None,
         };
         let key = match (pattern.value(Column::IssuerKeyId), &self.key_id) {
             (None, _) => None,
-            (Some(Value::KeyId(key)), Some(own)) => Some(**key == **own),
+            (Some(PatternValue::KeyId(key)), Some(own)) => Some(**key == **own),
             // Any key of that name; without the name it can be anybody's.
-            (Some(Value::KeyId(_)), None) => Some(name == Some(true)),
+            (Some(PatternValue::KeyId(_)), None) => Some(name == Some(true)),
             (Some(_), _) => Some(false),
         };
         match (name, key) {

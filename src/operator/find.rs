@@ -95,6 +95,25 @@ pub async fn find_certificate(work: &mut Work, text: &str) -> Result<StoredCerti
     only(found, text)
 }
 
+/// The one certificate whose fingerprint this is, or begins so.
+///
+/// # Errors
+/// None, or more than one.
+pub async fn find_by_fingerprint(
+    work: &mut Work,
+    text: &str,
+) -> Result<StoredCertificate, FindError> {
+    let found = match (Fingerprint::parse(text), prefix(text)) {
+        (Ok(sha256), _) => work.certificate_show(&sha256.to_string()).await?.into_iter().collect(),
+        (Err(FingerprintError::Sha1), _) => {
+            return Err(FindError::Sha1 { text: text.to_owned() });
+        }
+        (Err(_), Some(digits)) => work.certificates_by_prefix(&digits, MAX_NAMED).await?,
+        (Err(_), None) => return Err(FindError::Unreadable { text: text.to_owned() }),
+    };
+    only(found, text)
+}
+
 fn only(mut found: Vec<StoredCertificate>, text: &str) -> Result<StoredCertificate, FindError> {
     let text = text.to_owned();
     if found.len() > 1 {

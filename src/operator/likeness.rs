@@ -7,7 +7,8 @@ use super::{Ground, Standing};
 use crate::directory::Directory;
 use crate::pki::{Certificate, DistinguishedName, SubjectAltNames};
 use crate::pki::{canonical_dns, canonical_email, canonical_upn};
-use crate::store::{StoreError, StoredCertificate, Work};
+use crate::reason::DenyReason;
+use crate::store::{StoreError, Work};
 
 /// Known certificates that are looked at for one: a person has few.
 const MAX_COMPARED: i64 = 50;
@@ -46,7 +47,8 @@ impl Resemblance {
 }
 
 /// Whose renewal this certificate looks like: the known certificates of people that it resembles.
-/// One whose mapping is off, over or revoked, or that is blocked, is nobody's.
+/// One whose mapping is off, over or revoked, or that is blocked, is nobody's; and with a key that
+/// was blocked or revoked in any certificate, there is none at all.
 ///
 /// # Errors
 /// The database does not answer.
@@ -57,8 +59,24 @@ pub async fn likenesses(
     ground: &Ground,
 ) -> Result<Vec<Likeness>, StoreError> {
     let known = work.certificates_like(certificate, MAX_COMPARED).await?;
-    let known = known.iter().filter(|known| known.sha256 != certificate.sha256.to_string());
-    Ok(known.filter_map(|known| likeness(certificate, known, directory, ground)).collect())
+    let mut found = Vec::new();
+    for stored in known.iter().filter(|known| known.sha256 != certificate.sha256.to_string()) {
+        let Ok(other) = Certificate::from_der(&stored.der) else { continue };
+        let Some(resemblance) = resemblance(certificate, &other) else { continue };
+        let standing = Standing::of(&other, directory, ground);
+        let is_lost = standing.block.is_some() || standing.code == REVOKED;
+        if is_lost && resemblance == Resemblance::Key {
+            return Ok(Vec::new());
+        }
+        // By a mapping in force; a rule would let the new one in as well.
+        let (Some(username), Some(_)) = (standing.username, standing.mapping) else { continue };
+        if is_lost || standing.code == DISABLED {
+            continue;
+        }
+        let is_live = other.not_after.as_seconds() >= ground.now.as_seconds();
+        found.push(Likeness { username, sha256: stored.sha256.clone(), resemblance, is_live });
+    }
+    Ok(found)
 }
 
 /// The one user of whom live certificates resemble this one; none of nobody or of two.
@@ -68,31 +86,6 @@ pub fn renewed_user(likenesses: &[Likeness]) -> Option<&str> {
     let first = live.next()?;
     live.all(|other| other == first).then_some(first)
 }
-
-fn likeness(
-    certificate: &Certificate,
-    known: &StoredCertificate,
-    directory: &Directory,
-    ground: &Ground,
-) -> Option<Likeness> {
-    let other = Certificate::from_der(&known.der).ok()?;
-    let resemblance = resemblance(certificate, &other)?;
-    let standing = Standing::of(&other, directory, ground);
-    // By a mapping in force; a rule would let the new one in as well.
-    if standing.block.is_some() || standing.code == DISABLED || standing.code == REVOKED {
-        return None;
-    }
-    standing.mapping?;
-    Some(Likeness {
-        username: standing.username?,
-        sha256: known.sha256.clone(),
-        resemblance,
-        is_live: other.not_after.as_seconds() >= ground.now.as_seconds(),
-    })
-}
-
-const DISABLED: &str = crate::reason::DenyReason::MappingDisabled.code();
-const REVOKED: &str = crate::reason::DenyReason::MappingRevoked.code();
 
 /// What they have in common, the stronger first.
 fn resemblance(one: &Certificate, other: &Certificate) -> Option<Resemblance> {
@@ -128,3 +121,6 @@ fn canonical(san: &SubjectAltNames) -> [Vec<String>; 4] {
         sorted(san.dns.iter().map(|name| canonical_dns(name)).collect()),
     ]
 }
+
+const DISABLED: &str = DenyReason::MappingDisabled.code();
+const REVOKED: &str = DenyReason::MappingRevoked.code();

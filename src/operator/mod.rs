@@ -10,8 +10,7 @@
 //! * [`Approver`], [`approve_all`]: gives certificates of the inbox to people; [`likenesses`]: whose
 //!   renewal one looks like;
 //! * [`block_certificate`], [`remove_user`], [`reissue`]: a lost key, a leaver, a CA that is
-//!   replaced;
-//! * [`undo`]: puts back what the audit says was there;
+//!   replaced; [`undo`]: a mistake;
 //! * [`Administrators`]: who could come in as one, so that one is left.
 
 mod approve;
@@ -25,6 +24,7 @@ mod lost;
 mod naming;
 mod reissue;
 mod remove;
+mod revoke;
 mod rollover;
 mod standing;
 mod undo;
@@ -33,7 +33,7 @@ mod wave;
 pub use approve::{Approval, ApproveError, Approved, Approver};
 pub use authority::Authority;
 pub use binding::{Binding, BindingError};
-pub use find::{FindError, find_certificate};
+pub use find::{FindError, find_by_fingerprint, find_certificate};
 pub use ground::{Ground, Sees};
 pub use last_admin::{Administrators, LastAdministrator};
 pub use likeness::{Likeness, Resemblance, likenesses, renewed_user};
@@ -41,6 +41,7 @@ pub use lost::{Left, LeftMapping, block_certificate, left_to};
 pub use naming::{NameFrom, Named, NamingError};
 pub use reissue::{Carried, NotCarried, Reissue, ReissueError, Reissued, reissue};
 pub use remove::{RemoveError, Removed, remove_user};
+pub use revoke::{RevokeError, revoke_mapping};
 pub use rollover::CarriedRule;
 pub use standing::Standing;
 pub use undo::{UndoError, Undone, undo};

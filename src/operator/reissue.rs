@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::rollover::{CarriedRule, carry_rules, is_over};
 use super::{Authority, Ground};
 use crate::directory::row::MappingRow;
-use crate::directory::{Column, Kind, Pattern, Value, parse_pattern};
+use crate::directory::{Column, Kind, Pattern, PatternValue, parse_pattern};
 use crate::pki::UnixTime;
 use crate::store::{Edit, MappingEdit, NewMapping, PatternText, StoreError, Work};
 
@@ -335,7 +335,7 @@ async fn tell_of_fingerprints(
     for row in rows.iter().filter(|row| row.pattern.sha256.is_some()) {
         let Ok(pattern) = parse_pattern(&row.pattern) else { continue };
         let is_issued = match pattern.value(Column::Sha256) {
-            Some(Value::Digest(sha256)) => issued.contains(sha256),
+            Some(PatternValue::Digest(sha256)) => issued.contains(sha256),
             _ => false,
         };
         // Those that name the CA as well are told of already.

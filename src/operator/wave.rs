@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::likeness::renewed_user;
+use super::reissue::hex;
 use super::{Approval, ApproveError, Approved, Approver, Authority, Binding, Ground};
 use super::{NameFrom, NamingError, Standing, likenesses};
 use crate::pki::Certificate;
@@ -136,7 +137,8 @@ fn check_one_source(certificates: &[Certificate], wave: &Wave) -> Result<(), Wav
     let mut domains = BTreeSet::new();
     for one in certificates {
         issuers.insert((one.issuer.canonical().to_vec(), one.authority_key_id.clone()));
-        texts.insert(one.issuer.to_string());
+        let key = one.authority_key_id.as_deref().map(hex);
+        texts.insert(format!("{}, key {}", one.issuer, key.as_deref().unwrap_or("not named")));
         domains.extend(wave.names.read(one).ok().and_then(|named| named.domain));
     }
     if issuers.len() > 1 {

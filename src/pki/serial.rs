@@ -195,7 +195,7 @@ pub enum SerialError {
 
 /// The digits of a UUID's spelling (8-4-4-4-12, perhaps in braces), or `None` if it is not one.
 fn undashed(text: &str) -> Result<Option<Vec<u8>>, SerialError> {
-    if !text.contains(['-', '{', '}']) {
+    if !text.bytes().any(|byte| matches!(byte, b'-' | b'{' | b'}')) {
         return Ok(None);
     }
     let inner = match text.strip_prefix('{') {
@@ -216,9 +216,15 @@ fn octets_of(text: &[u8]) -> Result<Vec<u8>, SerialError> {
         Some((first, rest)) if !colons && text.len() % 2 == 1 => (Some(*first), rest),
         Some(_) => (None, text),
     };
-    let first = first.map(|digit| hex_digit(digit).ok_or(SerialError::Syntax));
-    let rest = pairs(rest, colons).map(|pair| hex_octet(pair).ok_or(SerialError::Syntax));
-    first.into_iter().chain(rest).collect()
+    let mut octets = Vec::with_capacity(text.len() / 2 + 1);
+    if let Some(digit) = first {
+        octets.push(hex_digit(digit).ok_or(SerialError::Syntax)?);
+    }
+    pairs(rest, colons).try_for_each(|pair| {
+        octets.push(hex_octet(pair).ok_or(SerialError::Syntax)?);
+        Ok(())
+    })?;
+    Ok(octets)
 }
 
 /// The two's complement of a negative number's octets.

@@ -41,8 +41,8 @@ pub use self::error::StoreError;
 pub use self::follow::{Cursor, Look, Looked, Manner, Session};
 pub use self::health::ServerHealth;
 pub use self::operator::{
-    Block, BlockEdit, Edit, Mapping, MappingEdit, Member, NewBlock, NewMapping, NewUser,
-    PatternText, Rule, RuleEdit, RuleText, StoredCertificate, User, UserEdit, UserFilter,
+    Block, BlockEdit, CertificateFacts, Edit, Mapping, MappingEdit, Member, NewBlock, NewMapping,
+    NewUser, PatternText, Rule, RuleEdit, RuleText, StoredCertificate, User, UserEdit, UserFilter,
 };
 pub use self::read::{Sink, Snapshot};
 pub use self::schema::{Migrated, SCHEMA_VERSION};

@@ -18,7 +18,7 @@ struct Migration {
     sqlite: &'static str,
 }
 
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         version: 1,
         compatible_from: 1,
@@ -52,10 +52,17 @@ const MIGRATIONS: [Migration; 5] = [
         postgres: include_str!("../../migrations/postgres/0005_audit.sql"),
         sqlite: include_str!("../../migrations/sqlite/0005_audit.sql"),
     },
+    // Indexes alone.
+    Migration {
+        version: 6,
+        compatible_from: 2,
+        postgres: include_str!("../../migrations/postgres/0006_inbox.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0006_inbox.sql"),
+    },
 ];
 
 /// The schema that this program was written for: the last migration it knows.
-pub const SCHEMA_VERSION: i64 = 5;
+pub const SCHEMA_VERSION: i64 = 6;
 
 /// What a migration did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

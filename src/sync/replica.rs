@@ -54,7 +54,14 @@ impl Replica {
     /// it older; nothing makes it younger but a look that learned something.
     #[must_use]
     pub fn age(&self, now: UnixTime) -> Duration {
-        let elapsed = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
+        self.age_at(Instant::now(), now)
+    }
+
+    /// As [`Replica::age`], for one who has looked at both clocks.
+    #[must_use]
+    pub fn age_at(&self, instant: Instant, now: UnixTime) -> Duration {
+        let elapsed = instant.saturating_duration_since(self.started).as_micros();
+        let elapsed = i64::try_from(elapsed).unwrap_or(i64::MAX);
         let monotonic = elapsed.saturating_sub(self.looked_after.load(Ordering::Acquire));
         let wall = now.as_micros().saturating_sub(self.looked_at.load(Ordering::Acquire));
         Duration::from_micros(u64::try_from(monotonic.max(wall)).unwrap_or(0))

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use certgate::pki::Certificate;
+use certgate::store::{Reported, SeenCertificate};
 use serde_json::Value;
 
 use crate::support::certgate::program;
@@ -106,6 +109,18 @@ impl Desk {
         path
     }
 
+    /// A request came with this certificate, and got this answer.
+    pub(crate) fn see(&self, issued: &Issued, code: &'static str, username: Option<&str>) {
+        let certificate = Certificate::from_pem(issued.text.as_bytes()).unwrap();
+        let seen = SeenCertificate::new(&certificate, 3, Duration::from_secs(1), code, username);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = self.database.store().await;
+            assert_eq!(store.report(&[seen], &[]).await.unwrap(), Reported::Written);
+            store.close().await;
+        });
+    }
+
     pub(crate) fn sql(&self, sql: &str) -> String {
         self.database.sql(sql)
     }
@@ -114,6 +129,11 @@ impl Desk {
 /// The file with the certificate alone.
 pub(crate) fn path(issued: &Issued) -> String {
     issued.alone.to_str().unwrap().to_owned()
+}
+
+/// The fingerprint of a certificate.
+pub(crate) fn sha256(issued: &Issued) -> String {
+    Certificate::from_pem(issued.text.as_bytes()).unwrap().sha256.to_string()
 }
 
 /// The names of an object's members, in any order.

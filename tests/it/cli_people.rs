@@ -37,7 +37,8 @@ fn a_user_is_added_changed_and_removed(kind: Kind) {
     assert_eq!(desk.run(&["user", "enable", "alice"]), "enabled user alice\n");
     assert_eq!(desk.run(&["user", "rename", "alice", "bob"]), "renamed user alice to bob\n");
     assert_eq!(desk.json(&["user", "show", "bob"])["groups"], json!(["ops", "staff"]));
-    assert_eq!(desk.json(&["user", "remove", "bob"]), json!({"username": "bob", "removed": true}));
+    let removed = json!({"username": "bob", "removed": true, "mappings": [], "blocks": []});
+    assert_eq!(desk.json(&["user", "remove", "bob"]), removed);
     assert_eq!(desk.json(&["user", "list"]), json!([]));
     assert_eq!(desk.json(&["group", "list"]), json!([]));
 }

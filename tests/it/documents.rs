@@ -204,3 +204,31 @@ fn path_with_program() -> String {
     let folder = program().parent().unwrap().display().to_string();
     format!("{folder}:{}", std::env::var_os("PATH").unwrap().to_string_lossy())
 }
+
+/// `docs/sql.md`, from the top: each statement finds what those before it left.
+#[test]
+fn every_statement_of_the_page_on_sql_runs_on_both_databases() {
+    use super::support::database::{Database, Kind};
+    let page = read("docs/sql.md");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for kind in [Kind::Postgres, Kind::Sqlite] {
+        let database = runtime.block_on(Database::migrated(kind));
+        let statements = blocks(&page, "sql");
+        assert!(statements.len() >= 20, "{}", statements.len());
+        for statement in &statements {
+            let is_change = !statement.starts_with("select");
+            let rows = || database.sql("select count(*) from audit;").parse::<u32>().unwrap();
+            let before = rows();
+            let found = database.sql(statement);
+            assert_eq!(rows() > before, is_change, "{statement}");
+            let shows_what_is_there =
+                is_change || statement.contains("inbox") || statement.contains("denial");
+            assert!(shows_what_is_there || !found.is_empty(), "{statement}");
+        }
+    }
+    let database = runtime.block_on(Database::migrated(Kind::Postgres));
+    for statement in blocks(&page, "postgres") {
+        database.sql(&statement);
+    }
+    assert_eq!(database.sql("select actor from audit where key = 'dave';"), "nightly import");
+}

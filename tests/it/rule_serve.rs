@@ -170,6 +170,15 @@ fn provisioned(certgate: &Certgate) {
     assert_eq!((&shown["enabled"], &shown["origin"]), (&false.into(), &"rule".into()));
     assert_eq!(shown["display_name"], "Alice Dupont");
     assert_eq!(shown["created_by"], "rule 10");
+    let written = certgate.run(&["audit", "list", "--user", "alice@ad.example.com", "--json"]);
+    let written: serde_json::Value = serde_json::from_str(&written).unwrap();
+    for (row, relation) in [(0, "user_group"), (1, "app_user")] {
+        assert_eq!(written[row]["relation"], relation);
+        assert_eq!(
+            (&written[row]["source"], &written[row]["actor"]),
+            (&"provision".into(), &"rule 10".into())
+        );
+    }
     certgate.run(&["user", "enable", "alice@ad.example.com"]);
     certgate.wait_for_reason(&alice, "rule");
     assert_eq!(header(&answer(certgate, &alice), "x-remote-groups"), "staff");

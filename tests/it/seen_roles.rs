@@ -139,6 +139,12 @@ fn the_service_role_follows_tends_reports_and_provisions() {
         "select origin, enabled, created_by, string_agg(group_name, '+' order by group_name)
          from app_user join user_group using (username) where username = 'carol' group by 1, 2, 3";
     assert_eq!(database.sql(added), "rule|f|rule 10|a+b");
+    let by =
+        "select distinct source, actor, db_user from audit where after ->> 'username' = 'carol'";
+    assert_eq!(database.sql(by), format!("provision|rule 10|{}", office.role("service")));
+    database.sql("update app_user set note = 'x' where username = 'carol'");
+    let by = "select source, coalesce(actor, '-') from audit order by id desc limit 1";
+    assert_eq!(database.sql(by), "sql|-");
     assert_eq!(seen_in_readyz(&certgate)["state"], "writing");
 
     // Its command line can look and change nothing.
@@ -282,6 +288,11 @@ fn the_editor_does_the_everyday_statements_and_no_more() {
     ] {
         office.can("editor", sql);
     }
+    let by = "select string_agg(distinct db_user, ' ') from audit where source = 'sql'";
+    assert_eq!(office.can("editor", by), office.role("editor"), "the session's user, no other");
+    let lie = "set certgate.actor = 'bob'; update app_user set note = 'x'; \
+               select actor, db_user = session_user from audit order by id desc limit 1";
+    assert_eq!(office.can("editor", lie), "bob|t", "a claim is kept apart");
     let created_by = office.can("editor", "select created_by = current_user from app_user");
     assert_eq!(created_by, "t");
     assert_eq!(office.database.sql("select count(*) > 5 from change"), "t", "followers see it");

@@ -87,9 +87,10 @@ fn certificates_and_denials_appear_in_the_tables() {
         ask(certgate, Some(&bob), about);
         ask(certgate, None, "");
 
+        // Hers was given with her mapping.
         let known = "select subject, issuer, origin, state, last_code, last_username
              from certificate where last_username is not null";
-        let row = "CN=alice,O=Example|CN=Example CA,O=Example|seen|new|mapped|alice";
+        let row = "CN=alice,O=Example|CN=Example CA,O=Example|given|new|mapped|alice";
         // An answer that follows another within a second is told of when it comes again.
         wait_until("alice is known", || {
             ask(certgate, Some(&alice), "");

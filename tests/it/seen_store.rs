@@ -173,6 +173,12 @@ fn names(values: &[(u8, &str)]) -> Vec<u8> {
 async fn hostile_certificates_are_kept_and_harmless(database: Database) {
     let with_cn = |text: &str| Forge { subject: common_name(text), ..Forge::default() };
     let long = name(&vec![rdn(&[attribute(OU, UTF8, &[b'x'; 64])]); 70]);
+    // Fits its column, and is longer than what a tree of an index takes.
+    let noise = |n: u8| -> Vec<u8> {
+        use sha2::Digest as _;
+        sha2::Sha256::digest([n]).iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect()
+    };
+    let rather_long: Vec<_> = (0..55).map(|n| rdn(&[attribute(OU, UTF8, &noise(n))])).collect();
     let crowd: Vec<_> = (0..700).map(|n| format!("host-{n:04}.example.com")).collect();
     let crowd: Vec<_> = crowd.iter().map(|name| (0x82, name.as_str())).collect();
     let early = [tlv(0x17, &[b"500101000000Z"]), tlv(0x18, &[b"99991231235959Z"])];
@@ -185,6 +191,7 @@ async fn hostile_certificates_are_kept_and_harmless(database: Database) {
         Forge { subject: name(&[rdn(&two)]), ..Forge::default() },
         Forge { subject: tlv(0x30, &[]), ..Forge::default() },
         Forge { subject: long, ..Forge::default() },
+        Forge { subject: name(&rather_long), ..Forge::default() },
         Forge { serial: vec![0x80; 200], ..Forge::default() },
         Forge { serial: vec![0x55; 4000], ..Forge::default() },
         Forge { serial: vec![0], ..Forge::default() },

@@ -156,7 +156,7 @@ fn canonical(text: &[u8]) -> Option<Vec<u8>> {
     let row = PatternRow { issuer: Some(text.to_vec()), ..PatternRow::default() };
     let pattern = parse_pattern(&row).ok()?;
     match pattern.value(Column::Issuer)? {
-        crate::directory::Value::Name(name) => Some(name.to_vec()),
+        crate::directory::PatternValue::Name(name) => Some(name.to_vec()),
         _ => None,
     }
 }

@@ -106,7 +106,7 @@ impl Rule {
 
     fn optional(&self, template: Option<&Template>, holder: Holder<'_>) -> Option<Box<str>> {
         let text = template?.render(holder, &self.conditions).ok()?;
-        read::text("", Some(text.as_bytes())).ok()?
+        read::text("", Some(text.as_bytes())).ok()?.map(Into::into)
     }
 }
 
@@ -160,7 +160,7 @@ impl Directory {
         }
         let display_name = rule.optional(rule.display_name.as_ref(), holder);
         let email = rule.optional(rule.email.as_ref(), holder);
-        let groups = rule.groups.clone();
+        let mut groups = rule.groups.clone();
         match rule.users {
             Users::Existing => Verdict::Nowhere(format!("there is no user {username}")),
             Users::Any => Verdict::User(User {
@@ -168,7 +168,7 @@ impl Directory {
                 display_name: display_name.map(|text| Cow::Owned(text.into_string())),
                 email: email.map(|text| Cow::Owned(text.into_string())),
                 mapped_only: false,
-                groups: Groups::new(groups, self.settings.group_separator),
+                groups: Groups::new(&mut groups, self.settings.group_separator),
                 window: Some(Window { enabled: true, valid_from: None, valid_until: None }),
             }),
             Users::Provision => Verdict::Wish(Box::new(Wish {

@@ -164,7 +164,7 @@ fn template(
     conditions: &Conditions,
 ) -> Result<Option<Template>, RowError> {
     let Some(text) = read::text(column, bytes)? else { return Ok(None) };
-    Template::parse(&text, conditions)
+    Template::parse(text, conditions)
         .map(Some)
         .map_err(|error| RowError::new(column, error.to_string()))
 }

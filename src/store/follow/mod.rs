@@ -9,6 +9,7 @@ mod keys;
 mod postgres;
 mod sqlite;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlx::Connection;
@@ -172,10 +173,16 @@ impl Session {
     /// error what was handed over is part of a snapshot and worth nothing.
     pub async fn load_each(&mut self, mut each: impl Sink) -> Result<Cursor, StoreError> {
         self.check()?;
-        let loaded = match &mut self.side {
-            Side::Postgres(side) => side.load(&mut each).await.map(Position::Postgres),
-            Side::Sqlite(side) => side.load(&mut each).await.map(Position::Sqlite),
+        let count = AtomicU64::new(0);
+        let mut each = Counted { sink: &mut each, count: &count };
+        let place = self.place();
+        let work = async {
+            Ok(match &mut self.side {
+                Side::Postgres(side) => Position::Postgres(side.load(&mut each).await?),
+                Side::Sqlite(side) => Position::Sqlite(side.load(&mut each).await?),
+            })
         };
+        let loaded = while_rows_come(&place, LOAD_LIMIT, &count, work).await;
         self.ended = loaded.is_err();
         loaded.map(Cursor)
     }
@@ -227,10 +234,71 @@ impl Session {
         if !self.ended {
             return Ok(());
         }
-        let place = match &self.side {
+        let reason = "this session has ended".to_owned();
+        Err(StoreError::Unreachable { place: self.place(), reason })
+    }
+
+    fn place(&self) -> String {
+        match &self.side {
             Side::Postgres(side) => side.place(),
             Side::Sqlite(side) => side.place(),
-        };
-        Err(StoreError::Unreachable { place, reason: "this session has ended".to_owned() })
+        }
+    }
+}
+
+/// Counts what a sink takes.
+struct Counted<'c, S> {
+    sink: &'c mut S,
+    count: &'c AtomicU64,
+}
+
+impl<S: Sink> Sink for Counted<'_, S> {
+    fn take(&mut self, row: Row) -> impl Future<Output = ()> + Send {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.sink.take(row)
+    }
+}
+
+/// Waits for a load for as long as rows come: ten million on a busy machine take minutes, and a
+/// server that was cut off sends none.
+async fn while_rows_come<T>(
+    place: &str,
+    limit: Duration,
+    count: &AtomicU64,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        let before = count.load(Ordering::Relaxed);
+        match tokio::time::timeout(limit, work.as_mut()).await {
+            Ok(loaded) => return loaded,
+            Err(_) if count.load(Ordering::Relaxed) > before => {}
+            Err(_) => return Err(StoreError::TimedOut { place: place.to_owned(), limit }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use super::*;
+
+    /// A load that gets so many rows, one each time that it is asked, and ends after so many asks.
+    async fn load(rows: u32, asks: u32) -> Result<(), StoreError> {
+        let (count, mut asked) = (AtomicU64::new(0), 0);
+        let work = std::future::poll_fn(|_| {
+            asked += 1;
+            count.fetch_add(u64::from(asked <= rows), Ordering::Relaxed);
+            if asked < asks { Poll::Pending } else { Poll::Ready(Ok(())) }
+        });
+        while_rows_come("here", Duration::ZERO, &count, work).await
+    }
+
+    #[tokio::test]
+    async fn a_load_may_take_long_and_must_not_stand_still() {
+        assert!(load(100, 100).await.is_ok());
+        assert!(matches!(load(5, 100).await, Err(StoreError::TimedOut { .. })));
+        assert!(matches!(load(0, u32::MAX).await, Err(StoreError::TimedOut { .. })));
     }
 }

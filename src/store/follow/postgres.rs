@@ -15,7 +15,7 @@ use super::keys::{Keys, MAX_KEYS};
 use super::{Connection, Looked, Manner, Sink, StoreError, Subject, classify, limited};
 use crate::store::read::{read_all, read_keys};
 use crate::store::url::DatabaseUrl;
-use crate::store::{CONNECT_LIMIT, LOAD_LIMIT, LOOK_LIMIT, PostgresStore, connect};
+use crate::store::{CONNECT_LIMIT, LOOK_LIMIT, PostgresStore, connect};
 
 /// What one glance saw.
 pub(super) struct Seen {
@@ -188,11 +188,13 @@ impl Follower {
         Ok(follower)
     }
 
+    /// Its caller sees to it that it ends.
     pub(super) async fn load(&mut self, each: &mut impl Sink) -> Result<Position, StoreError> {
         let started = Instant::now();
         let listener = &mut self.listener;
         let work = async { load(sqlx::Acquire::acquire(listener).await?, each).await };
-        let (position, beat) = limited(&self.url, LOAD_LIMIT, work).await?;
+        let loaded = work.await.map_err(|error| classify(error, &self.url, Subject::default()));
+        let (position, beat) = loaded?;
         self.check_role(beat.is_some())?;
         self.freshness.note(started, beat);
         self.cursor = Some(position.clone());

@@ -11,11 +11,11 @@ use sqlx::{ConnectOptions, Row as _};
 
 use super::freshness::Freshness;
 use super::keys::{KeyError, Keys, MAX_KEYS};
-use super::{Connection, Looked, Sink, StoreError, limited};
+use super::{Connection, Looked, Sink, StoreError, Subject, classify, limited};
 use crate::store::read::{Readable as _, read_all, read_keys};
 use crate::store::schema::{self, Applied};
 use crate::store::url::DatabaseUrl;
-use crate::store::{CONNECT_LIMIT, LOAD_LIMIT, LOOK_LIMIT, SqliteStore};
+use crate::store::{CONNECT_LIMIT, LOOK_LIMIT, SqliteStore};
 
 /// The last change that a snapshot has seen. Its time is there for a backup that was restored
 /// into the same file: ids can meet again, with other changes behind them.
@@ -136,11 +136,13 @@ impl Follower {
         Ok(Self { url, path, file, connection, data_version, cursor, freshness })
     }
 
+    /// Its caller sees to it that it ends.
     pub(super) async fn load(&mut self, each: &mut impl Sink) -> Result<Position, StoreError> {
         let started = Instant::now();
         // Before the load: what is committed while it lasts is new.
         let version = self.version().await?;
-        let position = limited(&self.url, LOAD_LIMIT, load(&mut self.connection, each)).await?;
+        let loaded = load(&mut self.connection, each).await;
+        let position = loaded.map_err(|error| classify(error, &self.url, Subject::default()))?;
         self.check_file()?;
         self.freshness.note(started, None);
         self.cursor = Some(position.clone());

@@ -4,6 +4,7 @@
 //! No check before a write: the schema refuses, and the refusal is turned into a sentence. It
 //! must not print, and must not read the clock.
 
+mod access;
 mod administrator;
 mod block;
 mod certificate;
@@ -20,6 +21,7 @@ use super::value::NewMoment;
 use crate::directory::row::PatternRow;
 use crate::pki::UnixTime;
 
+pub use self::access::CertificateFacts;
 pub use self::block::{Block, BlockEdit, NewBlock};
 pub use self::certificate::StoredCertificate;
 pub use self::group::Member;
