@@ -10,7 +10,9 @@
 //! * [`Approver`], [`approve_all`]: gives certificates of the inbox to people; [`likenesses`]: whose
 //!   renewal one looks like;
 //! * [`block_certificate`], [`remove_user`], [`reissue`]: a lost key, a leaver, a CA that is
-//!   replaced; [`undo`]: a mistake;
+//!   replaced;
+//! * [`import`]: many of them from files, by a plan;
+//! * [`undo`]: puts back what the audit says was there;
 //! * [`Administrators`]: who could come in as one, so that one is left.
 
 mod approve;
@@ -18,6 +20,7 @@ mod authority;
 mod binding;
 mod find;
 mod ground;
+pub mod import;
 mod last_admin;
 mod likeness;
 mod lost;

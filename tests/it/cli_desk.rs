@@ -99,6 +99,11 @@ impl Desk {
         path(&self.ca.client(name))
     }
 
+    /// Where its database is, password and all.
+    pub(crate) fn url(&self) -> &str {
+        self.database.secret_url()
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
