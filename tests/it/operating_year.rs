@@ -10,10 +10,11 @@ use certgate::cli::demo::application::seen;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::seen_serve::{wait_for_sql, wait_until};
+use crate::seen_serve::{ask, wait_for_sql, wait_until};
 use crate::support::certgate::{Certgate, program};
 use crate::support::database::{Database, Kind};
 use crate::support::nginx::{Nginx, Site};
+use crate::support::office::{Call, Office};
 use crate::support::pki::{Issued, Issuer, Leaf};
 use crate::support::tls::get;
 
@@ -357,4 +358,137 @@ fn every_path_that_the_operating_page_names_is_there() {
             assert!(project.join(word).exists(), "the page names {word}");
         }
     }
+}
+
+/// What stands for the text of a file in a body, replaced by it.
+fn with_files(body: &mut Value, files: &[(&str, &str)]) {
+    match body {
+        Value::String(text) => {
+            let name = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+            if let Some(name) = name {
+                let file = files.iter().find(|(file, _)| *file == name);
+                *text = file.unwrap_or_else(|| panic!("no file {name}")).1.to_owned();
+            }
+        }
+        Value::Object(members) => members.values_mut().for_each(|one| with_files(one, files)),
+        _ => {}
+    }
+}
+
+/// Makes the calls of a block of the page; each must go well. Gives back the last answer.
+fn call(
+    office: &Office,
+    who: &Issued,
+    name: &str,
+    different: &[(&str, &str)],
+    files: &[(&str, &str)],
+) -> Value {
+    let mut text = block(name).to_owned();
+    for (printed, here) in different {
+        assert!(text.contains(printed), "{name} has no {printed}");
+        text = text.replace(printed, here);
+    }
+    let mut last = Value::Null;
+    for line in text.lines() {
+        let (method, rest) = line.split_once(' ').unwrap();
+        let (path, body) = rest.split_once(' ').unwrap_or((rest, ""));
+        let mut call = Call::meant(method, path.strip_prefix("/api/v1").unwrap()).by(who);
+        if !body.is_empty() {
+            let mut body: Value = serde_json::from_str(body).unwrap();
+            with_files(&mut body, files);
+            call = call.json(&body);
+        }
+        let answer = office.ask(&call);
+        assert!(matches!(answer.status, 200 | 201), "{line}: {answer:?}");
+        last = answer.json();
+    }
+    last
+}
+
+fn a_year_of_calls(kind: Kind) {
+    let office = Office::open(kind);
+    let (certgate, ca) = (&office.certgate, &office.ca);
+    let Office { alice, bob, .. } = &office;
+    let is = |certificate: &Issued, code: &str| certgate.wait_for_reason(certificate, code);
+
+    let second = ca.client("bob-admin");
+    call(&office, alice, "enrol.http", &[], &[("bob-admin.pem", &second.text)]);
+    is(&second, "mapped");
+
+    let phone = ca.client("bob phone");
+    is(&phone, "unmapped");
+    let sha256_of_phone = sha256(&phone);
+    wait_until("it is in the inbox", || {
+        office.ask(&Call::get("/inbox").by(alice)).body.contains(&sha256_of_phone)
+    });
+    let printed = "1f0c5b7a6648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa";
+    call(&office, alice, "inbox.http", &[(printed, &sha256_of_phone)], &[]);
+    is(&phone, "mapped");
+
+    let spare = ca.client("spare token");
+    let week = (OffsetDateTime::now_utc() + time::Duration::days(7)).date();
+    let until = [("2026-12-31T00:00:00Z", &*format!("{week}T00:00:00Z"))];
+    call(&office, alice, "lend.http", &until, &[("spare-token.pem", &spare.text)]);
+    is(&spare, "mapped");
+
+    // Her new certificate comes first: she is the administrator who does all this.
+    let new = ca.issue("alice-new", Leaf::client("alice"));
+    let lost = "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4";
+    let files = [("alice-new.pem", new.text.as_str())];
+    call(&office, alice, "lost.http", &[(lost, &sha256(alice))], &files);
+    is(alice, "blocked");
+    is(&new, "mapped");
+    let refused = office.ask(&Call::get("/whoami").by(alice));
+    assert_eq!((refused.status, refused.code().as_str()), (401, "blocked"));
+    let alice = &new;
+    office.ask_until(&Call::get("/whoami").by(alice), 200);
+
+    let renewed = ca.issue("bob-renewed", Leaf::client("bob"));
+    is(&renewed, "unmapped");
+    wait_until("it is in the inbox", || {
+        office.ask(&Call::get("/inbox").by(alice)).body.contains(&sha256(&renewed))
+    });
+    call(&office, alice, "renew.http", &[], &[]);
+    is(&renewed, "mapped");
+
+    let next = Issuer::root(&ca.folder().join("next"), "Next CA");
+    let subject = "CN=build-host,O=Example";
+    let issuer = "CN=Example CA,O=Example";
+    certgate.run(&["user", "add", "build-host"]);
+    certgate.run(&["mapping", "add", "build-host", "--issuer", issuer, "--subject", subject]);
+    let host = next.client("build-host");
+    is(&host, "unmapped");
+    let [old, new_ca] = [ca, &next].map(|ca| fs::read_to_string(&ca.pem).unwrap());
+    let files = [("example-ca.pem", old.as_str()), ("next-ca.pem", new_ca.as_str())];
+    call(&office, alice, "rollover-name.http", &[], &files);
+    is(&host, "mapped");
+
+    let off = office.ask(&Call::meant("POST", "/users/bob/disable").by(alice));
+    assert_eq!(off.status, 200, "{off:?}");
+    is(bob, "user_disabled");
+    let request = "5d1fa0c2b3";
+    ask(certgate, Some(bob), &format!("X-Request-ID: {request}\r\n"));
+    let count = format!("select count(*) from denial where request_id = '{request}'");
+    wait_for_sql(&office.database, &count, "1");
+    let told = call(&office, alice, "denied.http", &[("5d1fa0c2", request)], &[]);
+    assert_eq!(told["items"][0]["reason"], "user_disabled", "{told}");
+
+    let removal = "/users/carol?with_mappings=true";
+    let gone = office.ask(&Call::meant("DELETE", removal).by(alice));
+    assert_eq!(gone.status, 200, "{gone:?}");
+    is(&spare, "unmapped");
+    let rows = office.ask(&Call::get("/audit?user=carol&action=delete").by(alice)).json();
+    let id = rows["items"][0]["id"].to_string();
+    call(&office, alice, "undo.http", &[("4711", &id)], &[]);
+    is(&spare, "mapped");
+}
+
+#[test]
+fn an_operators_year_by_calls_on_sqlite() {
+    a_year_of_calls(Kind::Sqlite);
+}
+
+#[test]
+fn an_operators_year_by_calls_on_postgresql() {
+    a_year_of_calls(Kind::Postgres);
 }
