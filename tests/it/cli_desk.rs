@@ -99,6 +99,10 @@ impl Desk {
         path(&self.ca.client(name))
     }
 
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
