@@ -8,7 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use certgate::cli::demo::programs;
 use certgate::pki::Certificate;
@@ -22,6 +22,9 @@ use crate::support::certgate::{Certgate, program};
 use crate::support::database::{Database, Kind};
 use crate::support::office::{Call, Office};
 use crate::support::pki::Issued;
+
+/// A batch takes seconds; this is for a machine that is very busy.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// What is hostile to somebody who reads it: to HTTP, terminals, logs, eyes, SQL, shells, browsers,
 /// JSON, spreadsheets, or to whoever believes that it is text.
@@ -200,7 +203,7 @@ fn by_api(office: &Office) {
                 if is_good { answer.status == 201 } else { is_refused },
                 "{what:?}: {answer:?}"
             );
-            assert_eq!(answer.json().is_object(), true, "{what:?}: {answer:?}");
+            assert!(answer.json().is_object(), "{what:?}: {answer:?}");
             assert_eq!(answer.header("x-remote-user"), None);
             if is_good {
                 let shown = answer.json();
@@ -267,6 +270,10 @@ fn by_sql(database: &Database, names: &[Vec<u8>], pairs: &[Pair]) {
                 "insert into mapping (username, sha256) values ({text}, '{sha256}');\n"
             ));
         }
+    }
+    if database.kind == Kind::Sqlite {
+        // What fails there is one statement, and not all of the transaction.
+        sql = format!("begin;\n{sql}commit;\n");
     }
     database.sql_whatever_fails(&sql);
     let count = |what: &str| database.sql(&format!("select count(*) from {what};"));
@@ -363,7 +370,7 @@ const LISTS: [&[&str]; 9] = [
     &["mapping", "list"],
     &["block", "list"],
     &["certificate", "list"],
-    &["inbox", "list", "--limit", "1000"],
+    &["inbox", "list"],
     &["denied"],
     &["audit", "list", "--limit", "1000"],
     &["report", "access"],
@@ -374,10 +381,15 @@ fn assert_lists(office: &Office, names: &[Vec<u8>]) {
         let arguments: Vec<_> = arguments.iter().map(|text| text.as_bytes()).collect();
         let (code, out, err) = run(&office.certgate, &arguments);
         assert_eq!(code, 0, "{arguments:?}: {}", String::from_utf8_lossy(&err));
-        assert_harmless(&format!("{:?}", arguments), &out);
-        assert_harmless(&format!("{:?}", arguments), &err);
+        assert_harmless(&format!("{arguments:?}"), &out);
+        assert_harmless(&format!("{arguments:?}"), &err);
         String::from_utf8(out).unwrap()
     };
+    // Who was kept out is written down in batches.
+    let start = Instant::now();
+    while office.database.sql("select count(*) from denial;") == "0" {
+        assert!(start.elapsed() < DEADLINE, "nobody was kept out");
+    }
     for list in LISTS {
         assert!(told(list).lines().count() > 1, "{list:?}");
         let json: Value = serde_json::from_str(&told(&[list, &["--json"]].concat())).unwrap();
@@ -454,23 +466,18 @@ fn hostile_names_are_harmless(kind: Kind) {
     if kind == Kind::Sqlite {
         by_command_line(&office);
     }
-    let t = std::time::Instant::now();
     by_api(&office);
-    eprintln!("api {:?}", t.elapsed());
     let key = KeyPair::generate().unwrap();
     let names = names();
     let pairs: Vec<_> =
         names.iter().enumerate().map(|(number, name)| pair(&key, number, name)).collect();
     by_sql(&office.database, &names, &pairs);
     see(&office.database, &pairs);
-    eprintln!("see {:?}", t.elapsed());
     // The last one that was written is there, so everything is.
     let last = pairs.iter().zip(&names).rfind(|(_, name)| is_text(name)).unwrap().0;
     office.certgate.wait_for_reason(&last.plain_pem, "mapped");
     assert_headers(&office.certgate, &names, &pairs, kind);
-    eprintln!("assert_headers {:?}", t.elapsed());
     assert_lists(&office, &names);
-    eprintln!("assert_lists {:?}", t.elapsed());
     assert_log(&office.certgate, is_json);
 }
 

@@ -25,7 +25,7 @@ use crate::support::replay::replay;
 /// Kills of each of the four: by command line and by API, on each database.
 const KILLS: u64 = 25;
 /// How many rows one act writes: enough that the writing is a good part of its time.
-const GROUPS: u64 = 30;
+const GROUPS: u64 = 16;
 /// What is broken stays so: calls write much, so not every round is replayed.
 const ROUNDS_OF_A_REPLAY: u64 = 5;
 /// Callers of the API at once.
@@ -210,7 +210,7 @@ fn calls_are_killed(kind: Kind) {
     let usual = start.elapsed();
     let mut answered = Vec::new();
     for round in 0..KILLS {
-        let wait = usual.mul_f64(f64::from(u32::try_from(20 + random.below(500)).unwrap()) / 100.0);
+        let wait = usual.mul_f64(f64::from(u32::try_from(20 + random.below(200)).unwrap()) / 100.0);
         let when = format!("seed {seed}, {kind:?}, round {round}, {wait:?}");
         let added: Vec<_> = thread::scope(|scope| {
             let caller = |caller: u64| {
