@@ -7,6 +7,7 @@
 //! * [`reason`]: the codes of the contract.
 //! * [`revocation`]: whose chains are trusted, and what is revoked; read from files.
 //! * [`decide`]: the decision, a pure function; read it first.
+//! * [`exchange`]: files that come in and go out: JSON, CSV, certificates, LDIF; pure.
 //! * [`explain`]: why a certificate or a request is answered as it is; values in, a value out.
 //! * [`doctor`]: what is wrong with nginx's configuration; text in, findings out.
 //! * [`store`]: all the SQL, for PostgreSQL and SQLite.
@@ -23,6 +24,7 @@ pub mod config;
 pub mod decide;
 pub mod directory;
 pub mod doctor;
+pub mod exchange;
 pub mod explain;
 pub mod http;
 pub mod metrics;

@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod config;
 pub mod crl;
 pub mod dn;
+pub mod files;
 mod golden;
 pub mod header;
 mod lines;
@@ -26,6 +27,7 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("config", config::check),
     ("crl", crl::check),
     ("dn", dn::check),
+    ("files", files::check),
     ("header", header::check),
     ("options", options::check),
     ("question", question::check),

@@ -6,15 +6,18 @@ mod audit;
 mod block;
 mod certificate;
 pub mod config;
+mod copy;
 mod crl;
 pub mod demo;
 mod denied;
 mod desk;
 mod doctor;
 mod explain;
+mod export;
 mod facts;
 mod group;
 pub mod healthcheck;
+mod import;
 mod inbox;
 mod known;
 mod mapping;
@@ -170,6 +173,12 @@ Examples:
   certgate crl list"
     )]
     Crl(crl::CrlCommand),
+    /// Users, mappings and blocks from files
+    Import(Box<import::Import>),
+    /// Users, mappings and blocks into a file
+    Export(export::Export),
+    /// Everything from one database into another one, which is empty
+    Copy(copy::Copy),
     /// Who changed what, and undoing a mistake
     #[command(
         subcommand,
@@ -314,6 +323,9 @@ fn run(cli: &Cli, env: &Environment) -> anyhow::Result<ExitCode> {
         }
         Command::Completions(args) => shell::completions(args, out),
         Command::Man(args) => shell::man(args, out),
+        Command::Copy(args) => {
+            runtime()?.block_on(copy::run(args, &mut Printer::new(out, cli.json)))
+        }
         Command::Doctor(args) => {
             runtime()?.block_on(doctor::run(args, load(), &mut Printer::new(out, cli.json)))
         }
@@ -361,6 +373,8 @@ async fn run_on_store(
         Command::Certificate(command) => certificate::run(command, desk, printer).await,
         Command::Inbox(command) => inbox::run(command, desk, printer).await,
         Command::Explain(args) => explain::run(args, desk, printer).await,
+        Command::Import(args) => import::run(args, desk, printer).await,
+        Command::Export(args) => export::run(args, desk, printer).await,
         Command::Denied(args) => denied::run(args, desk, printer).await,
         _ => anyhow::bail!("this command needs no database"),
     };

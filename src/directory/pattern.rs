@@ -201,8 +201,9 @@ impl Value {
         compare(column, self.bytes(), identity)
     }
 
-    /// The canonical bytes, as an index key.
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// The canonical bytes: equal for equal values of one column.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Digest(digest) => digest.as_bytes(),
             Self::KeyId(bytes) => bytes,

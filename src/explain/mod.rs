@@ -20,10 +20,10 @@ pub use self::facts::{Facts, Names, hex};
 pub use self::headers::{HeaderFacts, HeadersError, MAX_HEADERS_BYTES, RawHeaders};
 pub use self::past::PastDenial;
 pub use self::remedy::{Handle, Step, quoted};
+pub(crate) use self::sent::as_headers;
 pub use self::trust::{ListFacts, Problem, TrustFacts};
 pub use self::usage::UsageFacts;
 
-use self::sent::as_headers;
 use crate::config::HEADER_MODE_UNCHECKED;
 use crate::decide::{self, Decision, Options, Question, View};
 use crate::directory::{Candidates, Considered, Holder, Sibling};

@@ -20,7 +20,7 @@ impl Headers for Sent {
 ///
 /// # Errors
 /// The reason to deny: a serial or a name that is not one in a header.
-pub(super) fn as_headers(
+pub(crate) fn as_headers(
     certificate: &Certificate,
     reader: &Reader,
 ) -> Result<Presented, DenyReason> {

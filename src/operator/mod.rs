@@ -11,6 +11,7 @@
 //!   renewal one looks like;
 //! * [`block_certificate`], [`remove_user`], [`reissue`]: a lost key, a leaver, a CA that is
 //!   replaced;
+//! * [`import`]: many of them from files, by a plan;
 //! * [`undo`]: puts back what the audit says was there;
 //! * [`Administrators`]: who could come in as one, so that one is left.
 
@@ -19,6 +20,7 @@ mod authority;
 mod binding;
 mod find;
 mod ground;
+pub mod import;
 mod last_admin;
 mod likeness;
 mod lost;

@@ -22,7 +22,10 @@ mod time;
 mod usage;
 
 pub use attribute::parse_oid;
-pub use certificate::{Certificate, CertificateError, MAX_CERTIFICATE_DER_BYTES, PemError};
+pub use certificate::{
+    BundleError, Certificate, CertificateError, MAX_BUNDLE_BYTES, MAX_CERTIFICATE_DER_BYTES,
+    PemError, split_certificates,
+};
 pub use chain::{
     Chain, ChainError, Link, MAX_CHAIN_CERTIFICATES, StoreError, TrustStore, Validity,
 };

@@ -14,6 +14,7 @@
 mod audit;
 mod connect;
 mod constraint;
+mod copy;
 mod denied;
 mod error;
 pub(crate) mod follow;
@@ -36,17 +37,19 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
 pub use self::audit::{AuditFilter, AuditRow};
+pub use self::copy::{Copied, CopyError};
 pub use self::denied::{DeniedRow, KeptCertificate};
 pub use self::error::StoreError;
 pub use self::follow::{Cursor, Look, Looked, Manner, Session};
 pub use self::health::ServerHealth;
 pub use self::operator::{
-    Block, BlockEdit, CertificateFacts, Edit, Mapping, MappingEdit, Member, NewBlock, NewMapping,
-    NewUser, PatternText, Rule, RuleEdit, RuleText, StoredCertificate, User, UserEdit, UserFilter,
+    Block, BlockEdit, CertificateFacts, Edit, GivenBlock, GivenMapping, Mapping, MappingEdit,
+    Member, NewBlock, NewMapping, NewUser, PatternText, Rule, RuleEdit, RuleText,
+    StoredCertificate, User, UserEdit, UserFilter,
 };
 pub use self::read::{Sink, Snapshot};
 pub use self::schema::{Migrated, SCHEMA_VERSION};
-pub use self::seen::{Denial, Reported, SeenCertificate};
+pub use self::seen::{Denial, HeldCertificate, Reported, SeenCertificate};
 pub use self::url::DatabaseUrl;
 pub use self::work::{By, Source, Work};
 

@@ -103,6 +103,11 @@ impl Desk {
         &self.database
     }
 
+    /// Where its database is, password and all.
+    pub(crate) fn url(&self) -> &str {
+        self.database.secret_url()
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

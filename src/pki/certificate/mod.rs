@@ -2,6 +2,7 @@
 //!
 //! Nothing here verifies a signature, looks at a clock or applies a policy.
 
+mod bundle;
 mod extensions;
 mod pem;
 #[cfg(test)]
@@ -11,6 +12,7 @@ use std::fmt;
 
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
 
+pub use self::bundle::{BundleError, MAX_BUNDLE_BYTES, split_certificates};
 use self::extensions::{Extensions, RawExtension};
 pub use self::pem::PemError;
 pub(super) use self::pem::all as all_pem_blocks;

@@ -105,6 +105,22 @@ pub(in crate::pki) fn all<const LABELS: usize>(
     Ok(Some(found))
 }
 
+/// What a block is called, and what stands between its lines.
+pub(super) type Labelled<'a> = (&'a [u8], &'a [u8]);
+
+/// Every block of a file with its label, or `None` if the file is not PEM. One that is broken or
+/// does not end refuses the whole file.
+pub(super) fn labelled(bytes: &[u8]) -> Result<Option<Vec<Labelled<'_>>>, PemError> {
+    if !is_pem(bytes) {
+        return Ok(None);
+    }
+    let blocks = Blocks { rest: bytes };
+    blocks
+        .map(|block| block.map(|block| (block.label, block.body)))
+        .collect::<Result<_, _>>()
+        .map(Some)
+}
+
 /// A file that is one DER value as a whole is not PEM, whatever stands in it: a certificate may
 /// hold another one's PEM in a name, and must not pass for it.
 fn is_pem(bytes: &[u8]) -> bool {
@@ -115,7 +131,7 @@ fn is_certificate(block: &Result<Block<'_>, PemError>) -> bool {
     block.as_ref().is_ok_and(|block| block.label == CERTIFICATE)
 }
 
-fn other_label(label: &[u8]) -> PemError {
+pub(super) fn other_label(label: &[u8]) -> PemError {
     if label.ends_with(b"PRIVATE KEY") {
         return PemError::PrivateKey;
     }
@@ -133,7 +149,7 @@ fn decode(body: &[u8]) -> Result<Vec<u8>, CertificateError> {
 }
 
 /// Decodes what stands between the lines; white space of any kind may break it.
-fn decode_body(body: &[u8], pause: &mut dyn FnMut()) -> Result<Vec<u8>, PemError> {
+pub(super) fn decode_body(body: &[u8], pause: &mut dyn FnMut()) -> Result<Vec<u8>, PemError> {
     let body = body.trim_ascii();
     let mut der = Vec::with_capacity(body.len() / 4 * 3);
     let mut digits = Vec::with_capacity(body.len().min(STEP_BYTES) + 4);

@@ -4,6 +4,7 @@
 //! schema, so that a service needs no right on a table; on SQLite the same is done by hand. It
 //! must never hold anybody up: each batch has a time limit, on the server's side too.
 
+mod given;
 mod postgres;
 mod sqlite;
 
@@ -16,6 +17,8 @@ use super::error::{StoreError, Subject, classify};
 use super::{Store, within};
 use crate::directory::Wish;
 use crate::pki::{Certificate, Fingerprint};
+
+pub use self::given::HeldCertificate;
 
 /// For one batch, or for one person whom a rule brings.
 pub(super) const REPORT_LIMIT: Duration = Duration::from_secs(3);
