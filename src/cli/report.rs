@@ -264,9 +264,12 @@ fn csv(rows: &[Row]) -> anyhow::Result<Vec<u8>> {
 /// A cell that no spreadsheet takes for a formula, and no terminal for an order.
 fn cell(text: &str) -> String {
     let text = harmless(text);
-    let is_formula = text.trim_start().starts_with(['=', '+', '-', '@']);
+    let is_formula = text.trim_start().starts_with(FORMULA);
     if is_formula { format!("'{text}") } else { text }
 }
+
+/// What a formula begins with; the wide forms count where people write Chinese or Japanese.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
 impl Fields {
     fn names(&self) -> Vec<&'static str> {
@@ -300,6 +303,7 @@ mod tests {
             ("-1", "'-1"),
             ("@sum(a1)", "'@sum(a1)"),
             ("  =1", "'  =1"),
+            ("\u{ff1d}1", "'\u{ff1d}1"),
             ("a=b", "a=b"),
         ] {
             assert_eq!(cell(text), expected);

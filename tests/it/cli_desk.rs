@@ -99,6 +99,10 @@ impl Desk {
         path(&self.ca.client(name))
     }
 
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// Where its database is, password and all.
     pub(crate) fn url(&self) -> &str {
         self.database.secret_url()

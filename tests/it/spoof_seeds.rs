@@ -357,7 +357,8 @@ fn nobody_is_somebody_else_by_a_header_in_slash_form() {
     });
 }
 
-fn pem(der: &[u8]) -> String {
+/// A certificate as PEM.
+pub(crate) fn pem(der: &[u8]) -> String {
     use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode(der);
     let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();

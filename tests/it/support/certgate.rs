@@ -114,11 +114,21 @@ impl Certgate {
         self.workshop.stop("certgate");
     }
 
+    /// Kills the service, which can do nothing about it, and keeps the folder.
+    pub(crate) fn kill(&self) {
+        self.send(nix::sys::signal::Signal::SIGKILL);
+        self.workshop.stop("certgate");
+    }
+
     /// Sends SIGHUP.
     pub(crate) fn hang_up(&self) {
+        self.send(nix::sys::signal::Signal::SIGHUP);
+    }
+
+    fn send(&self, signal: nix::sys::signal::Signal) {
         let id = self.workshop.process_id("certgate").unwrap();
         let id = nix::unistd::Pid::from_raw(i32::try_from(id).unwrap());
-        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGHUP).unwrap();
+        nix::sys::signal::kill(id, signal).unwrap();
     }
 
     /// Runs a command against this database; it has to succeed.

@@ -146,9 +146,14 @@ impl Database {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let sql = sql.as_bytes().to_vec();
+        // At the side: a shell with much to complain of waits until somebody reads it.
+        let writer = std::thread::spawn(move || input.write_all(&sql));
+        let output = child.wait_with_output().unwrap();
         // A shell that stops at an error may not read to the end.
-        let _ = child.stdin.take().unwrap().write_all(sql.as_bytes());
-        child.wait_with_output().unwrap()
+        let _ = writer.join().unwrap();
+        output
     }
 
     fn command(&self, stop: bool) -> Command {

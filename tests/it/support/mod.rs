@@ -9,6 +9,7 @@ pub(crate) mod nginx;
 pub(crate) mod office;
 pub(crate) mod pki;
 pub(crate) mod proxies;
+pub(crate) mod replay;
 pub(crate) mod shells;
 pub(crate) mod tls;
 pub(crate) mod world;
