@@ -125,12 +125,6 @@ pub(super) async fn undo(call: &mut Call) -> Result<Value, Problem> {
         vec![row]
     };
     let done = operator::undo(&mut call.work, &call.ground, &rows).await?;
-    for one in &done {
-        // Whosever mapping it is: it may be an administrator's certificate.
-        if one.relation.name() == "mapping" {
-            call.touched.extend(one.key.parse::<i64>().ok());
-        }
-    }
     let undone = done.into_iter().map(|one| UndoneChange {
         id: one.id,
         what: one.what.to_owned(),
