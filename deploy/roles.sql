@@ -1,7 +1,8 @@
--- Three roles for certgate on PostgreSQL, each with no more than it needs. Run it as the owner of the
+-- The roles for certgate on PostgreSQL, each with no more than it needs. Run it as the owner of the
 -- tables, who may also make roles, after each `certgate migrate`; running it again changes nothing.
 --
 --   psql -d certgate -f deploy/roles.sql
+--   psql -d certgate -v api=certgate_api -f deploy/roles.sql
 --   psql -d certgate -v service=gate_eu -v editor=helpdesk -v auditor=audit -v schema=public -f deploy/roles.sql
 --
 -- service   what `certgate serve` connects as: reads the directory, and reports what it saw through
@@ -9,6 +10,8 @@
 -- editor    people who manage users and certificates, by SQL or the command line; not the schema, and
 --           of the audit, which the database writes, they can only read.
 -- auditor   reads everything and changes nothing.
+-- api       only if it is named: what `certgate serve` connects as where the admin API is on. It is a
+--           member of the service and of the editor and has no more than these two together.
 --
 -- A role that does not exist is made, able to log in and without a password: give it one with
 -- \password, or let it in by its operating system's user (peer) or its certificate.
@@ -50,4 +53,10 @@ grant insert, update, delete on app_user, user_group, mapping, block, rule to :"
 grant select, insert, update, delete on certificate to :"editor";
 grant select on denial, inbox, audit to :"editor";
 grant select on certificate, denial, inbox, audit to :"auditor";
+\if :{?api}
+select format('create role %I login', :'api')
+where not exists (select from pg_roles where rolname = :'api')
+\gexec
+grant :"service", :"editor" to :"api";
+\endif
 commit;

@@ -290,7 +290,8 @@ fn holder<'h>(identity: &'h Identity, shown: Option<&'h Shown>) -> Holder<'h> {
 
 /// An empty list allows whatever the proxy trusts. An issuer given with its key needs the key to
 /// be shown: fails closed where it is not.
-fn is_issuer_allowed(identity: &Identity, allowed: &[AllowedIssuer]) -> bool {
+#[must_use]
+pub fn is_issuer_allowed(identity: &Identity, allowed: &[AllowedIssuer]) -> bool {
     if allowed.is_empty() {
         return true;
     }

@@ -118,9 +118,12 @@ pub fn settings(config: &Config) -> Settings {
 #[must_use]
 pub fn ground(config: &Config, now: UnixTime) -> Ground {
     let headers = &config.proxy.headers;
+    let policy = policy(config);
     Ground {
         now,
-        kinds: policy(config).kinds,
+        kinds: policy.kinds,
+        issuers: policy.issuers,
+        usage: policy.usage,
         settings: settings(config),
         sees: match config.identity.source {
             config::Source::Certificate => Sees::Certificate,

@@ -47,7 +47,7 @@ impl Desk<'_> {
             return Ok(None);
         }
         work.lock_administrators().await?;
-        Ok(Some(Administrators::read(work, &self.settings(), None, &[]).await?))
+        Ok(Some(Administrators::read(work, &self.ground(), None).await?))
     }
 
     /// Refuses what would leave nobody.
@@ -60,7 +60,7 @@ impl Desk<'_> {
         work: &mut Work,
     ) -> anyhow::Result<()> {
         let Some(before) = before else { return Ok(()) };
-        let after = Administrators::read(work, &self.settings(), None, &[]).await?;
+        let after = Administrators::read(work, &self.ground(), None).await?;
         before
             .check_left(&after, self.now)
             .map_err(|error| anyhow::anyhow!("{error}; to do it all the same, say --anyway"))

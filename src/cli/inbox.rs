@@ -244,6 +244,7 @@ async fn named(id: &str, work: &mut Work) -> anyhow::Result<(StoredCertificate, 
 async fn approve(args: &Approve, desk: &Desk<'_>, printer: &mut Printer<'_>) -> anyhow::Result<()> {
     let ground = desk.ground();
     let mut work = desk.store.begin(&desk.by()).await?;
+    let before = desk.administrators(&mut work).await?;
     let id = args.id.as_deref().unwrap_or_default();
     let (stored, certificate) = named(id, &mut work).await?;
     let mut approver = Approver::start(&mut work, &ground).await?;
@@ -267,6 +268,7 @@ async fn approve(args: &Approve, desk: &Desk<'_>, printer: &mut Printer<'_>) -> 
         created_by: desk.actor.clone(),
     };
     let approved = approver.approve(&certificate, &approval).await.map_err(refusal)?;
+    desk.check_administrators(before, &mut work).await?;
     if !args.dry_run {
         work.commit().await?;
     }
@@ -313,11 +315,13 @@ async fn approve_wave(
         created_by: desk.actor.clone(),
     };
     let mut work = desk.store.begin(&desk.by()).await?;
+    let before = desk.administrators(&mut work).await?;
     let outcomes =
         approve_all(&mut work, &desk.ground(), &wave).await.map_err(|error| match error {
             WaveError::Store(error) => anyhow::Error::from(error),
             error => error.into(),
         })?;
+    desk.check_administrators(before, &mut work).await?;
     if !args.dry_run {
         work.commit().await?;
     }

@@ -268,7 +268,11 @@ impl<'w> Approver<'w> {
 }
 
 /// What speaks against another mapping, the gravest first.
-fn objection(matching: &[Mapping<'_>], username: &str, now: UnixTime) -> Option<ApproveError> {
+pub(super) fn objection(
+    matching: &[Mapping<'_>],
+    username: &str,
+    now: UnixTime,
+) -> Option<ApproveError> {
     let of = |mapping: &Mapping<'_>| (mapping.id, mapping.username.to_owned());
     if let Some((mapping, username)) = matching.iter().find(|one| one.revoked_at.is_some()).map(of)
     {

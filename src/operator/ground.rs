@@ -1,5 +1,6 @@
 //! What an act stands on: the time and what is configured.
 
+use crate::decide::{AllowedIssuer, RequiredUsage};
 use crate::directory::{Column, Holder, Kinds, Settings};
 use crate::pki::{Certificate, Identity, UnixTime};
 
@@ -14,6 +15,10 @@ pub struct Ground {
     pub settings: Settings,
     /// What requests show of a certificate.
     pub sees: Sees,
+    /// Issuers allowed; empty means whatever the proxy trusts.
+    pub issuers: Vec<AllowedIssuer>,
+    /// What a certificate must be made for.
+    pub usage: RequiredUsage,
 }
 
 /// What requests show of a certificate, as certgate is configured.

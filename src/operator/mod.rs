@@ -38,7 +38,7 @@ pub use authority::Authority;
 pub use binding::{Binding, BindingError};
 pub use find::{FindError, find_by_fingerprint, find_certificate};
 pub use ground::{Ground, Sees};
-pub use last_admin::{Administrators, LastAdministrator};
+pub use last_admin::{Administrators, LastAdministrator, Shown};
 pub use likeness::{Likeness, Resemblance, likenesses, renewed_user};
 pub use lost::{Left, LeftMapping, block_certificate, left_to};
 pub use naming::{NameFrom, Named, NamingError};

@@ -43,8 +43,8 @@ pub use self::error::StoreError;
 pub use self::follow::{Cursor, Look, Looked, Manner, Session};
 pub use self::health::ServerHealth;
 pub use self::operator::{
-    Block, BlockEdit, CertificateFacts, Edit, GivenBlock, GivenMapping, Mapping, MappingEdit,
-    Member, NewBlock, NewMapping, NewUser, PatternText, Rule, RuleEdit, RuleText,
+    Block, BlockEdit, CertificateFacts, Digits, Edit, GivenBlock, GivenMapping, Mapping,
+    MappingEdit, Member, NewBlock, NewMapping, NewUser, PatternText, Rule, RuleEdit, RuleText,
     StoredCertificate, User, UserEdit, UserFilter,
 };
 pub use self::read::{Sink, Snapshot};

@@ -18,7 +18,7 @@ struct Migration {
     sqlite: &'static str,
 }
 
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     Migration {
         version: 1,
         compatible_from: 1,
@@ -59,10 +59,17 @@ const MIGRATIONS: [Migration; 6] = [
         postgres: include_str!("../../migrations/postgres/0006_inbox.sql"),
         sqlite: include_str!("../../migrations/sqlite/0006_inbox.sql"),
     },
+    // Indexes alone.
+    Migration {
+        version: 7,
+        compatible_from: 2,
+        postgres: include_str!("../../migrations/postgres/0007_audit_lookup.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0007_audit_lookup.sql"),
+    },
 ];
 
 /// The schema that this program was written for: the last migration it knows.
-pub const SCHEMA_VERSION: i64 = 6;
+pub const SCHEMA_VERSION: i64 = 7;
 
 /// What a migration did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

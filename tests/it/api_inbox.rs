@@ -73,6 +73,33 @@ fn a_stranger_is_found_in_the_inbox_approved_and_explained() {
 }
 
 #[test]
+fn the_inbox_comes_page_by_page() {
+    let office = Office::open(Kind::Sqlite);
+    let strangers = ["one", "two", "three"].map(|name| office.ca.client(name));
+    let page =
+        |query: &str| office.ask(&Call::get(&format!("/inbox{query}")).by(&office.alice)).json();
+    let start = Instant::now();
+    while page("")["items"].as_array().unwrap().len() < strangers.len() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{}", page(""));
+        for stranger in &strangers {
+            office.certgate.wait_for_reason(stranger, "unmapped");
+        }
+    }
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = page(&format!("?limit=1{cursor}"));
+        assert_eq!(page["items"].as_array().unwrap().len(), 1, "{page}");
+        found.push(page["items"][0]["sha256"].as_str().unwrap().to_owned());
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert!(found.is_sorted(), "{found:?}");
+    let mut expected = strangers.map(|one| crate::cli_desk::sha256(&one));
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn a_ca_is_replaced_and_everything_bound_to_it_is_carried_over() {
     let office = Office::open(Kind::Sqlite);
     let pinned = json!({

@@ -4,7 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use certgate::pki::{Certificate, UnixTime};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use crate::support::database::Kind;
 use crate::support::office::{Call, Office};
@@ -72,6 +74,7 @@ fn people_and_their_certificates_are_managed_and_nginx_hears_of_it() {
         office.certgate.wait_for_reason(&fresh, "mapping_revoked");
         let answer = office.ask(&Call::meant("DELETE", "/users/bobby.lopez").by(alice));
         assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.json()["blocks"].as_array().map(Vec::len), Some(1), "{answer:?}");
         // What a mapping of theirs had revoked stays out.
         office.certgate.wait_for_reason(&fresh, "blocked");
     }
@@ -289,6 +292,8 @@ fn the_last_administrator_stays_whatever_is_tried_and_may_go_when_there_is_anoth
         let is_of_admins =
             |change: &&Value| change["after"]["group_name"].as_str() == Some("certgate-admin");
         let joined = changes.iter().find(is_of_admins).unwrap()["id"].clone();
+        let whole_ca =
+            post("/blocks", &json!({ "pattern": { "issuer": "CN=Example CA,O=Example" } }));
         let tries = [
             Call::meant("POST", "/users/alice/disable"),
             Call::meant("DELETE", "/users/alice?with_mappings=true"),
@@ -299,7 +304,7 @@ fn the_last_administrator_stays_whatever_is_tried_and_may_go_when_there_is_anoth
             patch("/mappings/1", &past),
             post("/mappings/1/revoke", &json!({})),
             post("/blocks", &json!({ "pattern": { "certificate": alice.text } })),
-            post("/blocks", &json!({ "pattern": { "issuer": "CN=Example CA,O=Example" } })),
+            whole_ca.clone(),
             post("/blocks", &json!({ "pattern": { "subject": "cn=ALICE,o=example" } })),
             patch("/blocks/1", &json!({ "valid_until": null })),
             Call::meant("POST", &format!("/audit/{joined}/undo")),
@@ -322,6 +327,10 @@ fn the_last_administrator_stays_whatever_is_tried_and_may_go_when_there_is_anoth
         assert_eq!(office.ask(&post("/mappings", &map).by(alice)).status, 201);
         for call in &tries {
             let answer = office.ask(&call.clone().rehearsed().by(alice));
+            if format!("{call:?}") == format!("{whole_ca:?}") {
+                assert_eq!(answer.code(), "last_administrator", "hers is of that CA too");
+                continue;
+            }
             assert!(matches!(answer.status, 200 | 201), "{kind:?} {answer:?}");
         }
         let answer =
@@ -453,10 +462,88 @@ fn a_database_that_is_away_or_busy_is_told_of_within_two_seconds() {
     office.ask_until(&add.by(&office.alice), 201);
 }
 
+/// Somebody of the group is somebody who is left only if they come in, by what everybody's rows say
+/// and at every instant of the next day.
+#[test]
+fn who_could_not_come_in_is_nobody_who_is_left() {
+    for kind in KINDS {
+        let office = Office::open(kind);
+        let second = office.ca.client("carol-2");
+        let file = second.alone.to_str().unwrap();
+        let disable = ["user", "disable", "alice"];
+        let stays = |why: &str| {
+            let (code, said) = office.certgate.say(&disable);
+            assert!(code == Some(2) && said.contains("--anyway"), "{kind:?} {why}: {said}");
+        };
+        office.certgate.run(&["mapping", "add", "carol", "--sha256", &"ab".repeat(32)]);
+        stays("nobody has ever shown that certificate");
+        office.certgate.run(&["mapping", "add", "carol", "--cert", file]);
+        let sha256 = Certificate::from_pem(second.text.as_bytes()).unwrap().sha256.to_string();
+        let pairs: Vec<_> = sha256.as_bytes().chunks(2).map(String::from_utf8_lossy).collect();
+        office.database.sql(&format!(
+            "insert into mapping (username, sha256, revoked_at)
+             values ('bob', '{}', '2026-01-01T00:00:00Z');",
+            pairs.join(":").to_uppercase()
+        ));
+        stays("bob's row revokes it");
+        office
+            .database
+            .sql("delete from mapping where username = 'bob' and revoked_at is not null;");
+        let now = OffsetDateTime::now_utc();
+        let in_hours =
+            |hours: i64| UnixTime::from_seconds(now.unix_timestamp() + hours * 3600).to_string();
+        office.certgate.run(&["user", "edit", "carol", "--valid-from", &in_hours(12)]);
+        stays("carol comes later");
+        let (code, said) =
+            office.certgate.say(&["user", "edit", "alice", "--valid-until", &in_hours(6)]);
+        assert!(code == Some(2) && said.contains("--anyway"), "{kind:?}, six hours: {said}");
+        office.certgate.run(&["user", "edit", "alice", "--valid-until", &in_hours(18)]);
+        office.certgate.run(&["user", "edit", "carol", "--clear", "valid-from"]);
+        office.certgate.run(&disable);
+    }
+}
+
+/// What is held for somebody who is not let in is held for anybody.
+#[test]
+fn no_body_is_waited_for_from_somebody_who_is_not_let_in() {
+    let office = Office::open(Kind::Sqlite);
+    for (call, status) in [
+        (post("/users", &json!({ "username": "x" })), 401),
+        (post("/users", &json!({ "username": "x" })).by(&office.bob), 403),
+    ] {
+        let call = call.bytes();
+        let (head, _) = call.split_at(call.len() - 1);
+        let mut stream = UnixStream::connect(office.socket()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.write_all(head).unwrap();
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).unwrap();
+        assert_eq!(String::from_utf8_lossy(&start), format!("HTTP/1.1 {status}"));
+    }
+}
+
+#[test]
+fn what_raw_sql_did_in_one_transaction_is_not_guessed() {
+    let office = Office::open(Kind::Sqlite);
+    office.database.sql("insert into block (serial) values ('77'), ('78');");
+    let changes = office.ask(&Call::get("/audit?relation=block").by(&office.alice)).json();
+    let path = format!("/audit/{}/undo", changes["items"][0]["id"]);
+    let whole = Call::meant("POST", &format!("{path}?transaction=true")).by(&office.alice);
+    let answer = office.ask(&whole);
+    assert_eq!((answer.status, answer.code()), (409, "not_undone".to_owned()), "{answer:?}");
+    let answer = office.ask(&Call::meant("POST", &path).by(&office.alice));
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
 #[test]
 fn the_command_line_keeps_the_last_administrator_too_unless_it_is_told_otherwise() {
     let office = Office::open(Kind::Sqlite);
     let file = office.alice.alone.to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let blocks = folder.path().join("blocks.json");
+    let pattern = json!({ "issuer": "CN=Example CA,O=Example", "reason": "stolen" });
+    std::fs::write(&blocks, json!({ "blocks": [pattern] }).to_string()).unwrap();
+    let blocks = blocks.to_str().unwrap();
     let before = office.state();
     for command in [
         &["user", "disable", "alice"][..],
@@ -468,6 +555,9 @@ fn the_command_line_keeps_the_last_administrator_too_unless_it_is_told_otherwise
         &["mapping", "revoke", "1"],
         &["user", "remove", "alice", "--with-mappings"],
         &["block", "add", "--cert", file],
+        // Ambiguous: her certificate would be two people's.
+        &["mapping", "add", "bob", "--cert", file],
+        &["import", blocks, "--format", "json"],
     ] {
         let (code, said) = office.certgate.say(command);
         assert_eq!(code, Some(2), "{command:?}: {said}");

@@ -18,9 +18,12 @@ macro_rules! on_both {
 on_both! {
     a_mistake_is_undone,
     a_removed_user_comes_back_with_everything,
+    a_name_that_went_to_somebody_else_gets_nothing_back,
     a_rename_is_undone_with_what_followed,
     nothing_is_given_to_somebody_else,
     what_changed_since_is_not_undone,
+    what_was_replaced_does_not_come_back,
+    what_was_revoked_since_does_not_come_back,
     what_is_old_goes_and_that_is_said,
     what_the_command_line_does_names_who_did_it,
     who_has_access_is_reported,
@@ -146,6 +149,77 @@ fn nothing_is_given_to_somebody_else(desk: &Desk) {
     let removal = transaction(desk, &["--relation", "app_user", "--action", "delete"]);
     assert_eq!(desk.say(&["audit", "undo", "--transaction", &removal]).code, 2);
     assert_eq!(desk.json(&["mapping", "list"]).as_array().unwrap().len(), 0);
+}
+
+/// Two people of one import: nothing but their names tells one from the other.
+fn a_name_that_went_to_somebody_else_gets_nothing_back(desk: &Desk) {
+    let at = "2026-01-01T00:00:00Z";
+    desk.sql(&format!(
+        "insert into app_user (username, created_at) values ('alice', '{at}'), ('bob', '{at}');"
+    ));
+    desk.run(&MAPPED);
+    desk.run(&["group", "add", "ops", "alice"]);
+    desk.run(&["group", "remove", "ops", "alice"]);
+    desk.run(&["mapping", "remove", "1"]);
+    let removals = found(desk, &["--action", "delete"]);
+    desk.run(&["user", "rename", "alice", "carol"]);
+    desk.run(&["user", "rename", "bob", "alice"]);
+    for removal in &removals {
+        let said = desk.say(&["audit", "undo", removal]);
+        let is_refused = said.code == 2 && said.err.contains("somebody else");
+        assert!(is_refused, "{said:?}");
+    }
+    assert_eq!(desk.json(&["mapping", "list"]).as_array().unwrap().len(), 0);
+    assert_eq!(desk.json(&["user", "show", "alice"])["groups"].as_array().unwrap().len(), 0);
+}
+
+/// A removal that was undone once is no way back to what the row was then.
+fn what_was_revoked_since_does_not_come_back(desk: &Desk) {
+    desk.run(&["user", "add", "alice"]);
+    desk.run(&MAPPED);
+    desk.run(&["mapping", "remove", "1"]);
+    let removal = &found(desk, &["--action", "delete"])[0];
+    desk.run(&["audit", "undo", removal]);
+    desk.run(&["mapping", "revoke", "1", "--reason", "stolen"]);
+    desk.run(&["mapping", "remove", "1"]);
+    let said = desk.say(&["audit", "undo", removal]);
+    assert!(said.code == 2 && said.err.contains("was changed since"), "{said:?}");
+    desk.run(&["audit", "undo", &found(desk, &["--action", "delete"])[0]]);
+    assert_eq!(desk.json(&["mapping", "show", "1"])["revoked_reason"], "stolen");
+    // The same for a switch that stands as the first change left it.
+    desk.run(&["user", "disable", "alice"]);
+    let disabled = &found(desk, &[])[0];
+    desk.run(&["user", "enable", "alice"]);
+    desk.run(&["user", "disable", "alice"]);
+    let said = desk.say(&["audit", "undo", disabled]);
+    assert!(said.code == 2 && said.err.contains("was changed since"), "{said:?}");
+}
+
+fn what_was_replaced_does_not_come_back(desk: &Desk) {
+    let certificate = desk.client("alice");
+    desk.run(&["user", "add", "alice"]);
+    desk.run(&["user", "add", "bob"]);
+    desk.run(&["mapping", "add", "alice", "--cert", &certificate]);
+    desk.run(&["mapping", "remove", "1"]);
+    let removal = &found(desk, &["--action", "delete"])[0];
+    let refused = |why: &str| {
+        let said = desk.say(&["audit", "undo", removal]);
+        assert!(said.code == 2 && said.err.contains(why), "{why}: {said:?}");
+    };
+    // The one that was put in its place, by another kind even.
+    desk.run(&["mapping", "add", "alice", "--cert", &certificate, "--by", "spki"]);
+    desk.run(&["mapping", "disable", "2"]);
+    refused("mapping 2 of alice is about it and does not count");
+    desk.run(&["mapping", "remove", "2"]);
+    desk.run(&["mapping", "add", "alice", "--cert", &certificate]);
+    desk.run(&["mapping", "revoke", "3"]);
+    refused("mapping 3 of alice is revoked");
+    desk.run(&["mapping", "remove", "3"]);
+    desk.run(&["mapping", "add", "bob", "--cert", &certificate]);
+    refused("mapping 4 gives it to bob");
+    desk.run(&["mapping", "remove", "4"]);
+    desk.run(&["audit", "undo", removal]);
+    assert_eq!(desk.json(&["mapping", "show", "1"])["username"], "alice");
 }
 
 fn what_is_old_goes_and_that_is_said(desk: &Desk) {

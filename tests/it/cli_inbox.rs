@@ -2,6 +2,7 @@
 
 use std::process::Child;
 
+use certgate::decide::RequiredUsage;
 use certgate::directory::{Kinds, Settings};
 use certgate::operator::{Approval, ApproveError, Approver, Ground, Sees};
 use certgate::pki::{Certificate, UnixTime};
@@ -333,6 +334,8 @@ async fn an_approval_waits_for_another_that_is_under_way() {
         kinds: Kinds::with_weak(&[]),
         settings: Settings::default(),
         sees: Sees::Certificate,
+        issuers: Vec::new(),
+        usage: RequiredUsage::default(),
     };
     let approval = |name: &str| Approval { username: name.to_owned(), ..Approval::default() };
     let by = By::cli(None);

@@ -1,21 +1,27 @@
 //! The roles of `deploy/roles.sql` on a real PostgreSQL: each can do its work, and nothing else.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use certgate::store::Store;
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::seen_serve::{People, ask, metric, seen_in_readyz, wait_for_sql, wait_until};
 use crate::support::certgate::{Certgate, program};
 use crate::support::database::{Database, Kind};
+use crate::support::office::Call;
 
 const PASSWORD: &str = "throw-away";
 
-/// A migrated database with the three roles, which go with it.
+const ROLES: [&str; 4] = ["service", "editor", "auditor", "api"];
+
+/// A migrated database with the roles, which go with it.
 struct Office {
     database: Database,
 }
@@ -27,7 +33,7 @@ impl Office {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(Store::migrate(&office.database.url())).unwrap();
         office.run_script();
-        for role in ["service", "editor", "auditor"] {
+        for role in ROLES {
             let role = office.role(role);
             office.database.sql(&format!("alter role {role} password '{PASSWORD}'"));
         }
@@ -42,7 +48,7 @@ impl Office {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/roles.sql");
         let mut psql = Command::new("psql");
         psql.arg("-qX").arg("-f").arg(script).arg("-d").arg(self.database.secret_url());
-        for role in ["service", "editor", "auditor"] {
+        for role in ROLES {
             psql.arg("-v").arg(format!("{role}={}", self.role(role)));
         }
         let output = psql.output().unwrap();
@@ -87,7 +93,7 @@ impl Office {
 
 impl Drop for Office {
     fn drop(&mut self) {
-        for role in ["service", "editor", "auditor"] {
+        for role in ROLES {
             let role = self.role(role);
             self.database.sql_whatever_fails(&format!("drop owned by {role}; drop role {role};"));
         }
@@ -107,6 +113,50 @@ const TABLES: [&str; 11] = [
     "rule",
     "user_group",
 ];
+
+/// With the rights of the two and no others: the whole of the API's suite needs no more.
+#[test]
+fn the_api_role_serves_and_changes_what_administrators_change() {
+    let (office, people) = (Office::open(), People::new());
+    let socket = people.folder().join("admin.sock");
+    let group = match nix::unistd::geteuid().is_root() {
+        true => "admin.socket_group = \"nogroup\"\n",
+        false => "",
+    };
+    let further = format!("admin.listen = \"unix:{}\"\n{group}", socket.display());
+    let certgate = Certgate::start_at(&office.url("api"), &further);
+    let (alice, bob) = (people.ca.client("alice"), people.ca.client("bob"));
+    certgate.run(&["user", "add", "alice", "--group", "certgate-admin"]);
+    certgate.run(&["mapping", "add", "alice", "--cert", alice.alone.to_str().unwrap()]);
+    certgate.wait_for_reason(&alice, "mapped");
+    let ask = |call: &Call| {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(&call.clone().by(&alice).bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 20"), "{call:?}: {answer}");
+        answer
+    };
+    ask(&Call::meant("POST", "/users").json(&json!({ "username": "bob" })));
+    let pattern = json!({ "certificate": bob.text });
+    let mapping = json!({ "username": "bob", "pattern": pattern });
+    ask(&Call::meant("POST", "/mappings").json(&mapping));
+    certgate.wait_for_reason(&bob, "mapped");
+    let id = office.database.sql("select id from mapping where username = 'bob'");
+    ask(&Call::meant("DELETE", &format!("/mappings/{id}")));
+    let change = office.database.sql("select max(id) from audit");
+    ask(&Call::meant("POST", &format!("/audit/{change}/undo")));
+    certgate.wait_for_reason(&bob, "mapped");
+    ask(&Call::get("/inbox"));
+    ask(&Call::get("/denied"));
+    let stranger = people.ca.client("carol");
+    certgate.wait_for_reason(&stranger, "unmapped");
+    wait_for_sql(&office.database, "select subject from inbox", "CN=carol,O=Example");
+    office.cannot("api", "select certgate_audit_prune(now());");
+    office.cannot("api", "update certgate_schema set version = version;");
+    office.cannot("api", "drop table rule;");
+}
 
 #[test]
 fn the_service_role_follows_tends_reports_and_provisions() {

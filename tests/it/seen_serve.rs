@@ -15,13 +15,17 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// A CA and where its files are.
 pub(crate) struct People {
     pub(crate) ca: Issuer,
-    _folder: Workshop,
+    folder: Workshop,
 }
 
 impl People {
     pub(crate) fn new() -> Self {
         let folder = Workshop::open("certgate-seen").unwrap();
-        Self { ca: Issuer::root(&folder.folder().join("ca"), "Example CA"), _folder: folder }
+        Self { ca: Issuer::root(&folder.folder().join("ca"), "Example CA"), folder }
+    }
+
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.folder()
     }
 }
 

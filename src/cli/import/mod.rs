@@ -116,6 +116,7 @@ pub(super) async fn run(
     let mut progress = Progress::on_standard_error();
     let feed = files::read(args, &mut progress)?;
     let mut work = desk.store.begin(&desk.by()).await?;
+    let before = desk.administrators(&mut work).await?;
     progress.show("looking at what is there");
     let existing = look(&mut work, &feed).await?;
     let plan = plan(&feed, &existing, &terms);
@@ -124,6 +125,10 @@ pub(super) async fn run(
     if is_done {
         // A dry run writes too, so that the database has its say, and is then given up.
         apply(&mut work, &plan, |step| progress.step(step)).await?;
+        if let Err(error) = desk.check_administrators(before, &mut work).await {
+            progress.clear();
+            return Err(error);
+        }
         if !args.dry_run {
             progress.show("making it count");
             work.commit().await?;

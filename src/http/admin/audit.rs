@@ -111,21 +111,20 @@ pub(super) async fn show(call: &mut Call) -> Result<Value, Problem> {
 pub(super) async fn undo(call: &mut Call) -> Result<Value, Problem> {
     let id = call.id()?;
     let row = call.work.audit_show(id).await?;
-    let rows = match (call.query.flag("transaction"), row.transaction_id.clone()) {
-        (Some(true), Some(transaction)) => {
-            let filter =
-                AuditFilter { transaction_id: Some(transaction), ..AuditFilter::default() };
-            call.work.audit_list(&filter).await?
-        }
-        _ => vec![row],
+    let rows = if call.query.flag("transaction").unwrap_or_default() {
+        let Some(transaction) = row.transaction_id else {
+            let why = format!(
+                "audit row {id}: raw SQL wrote it, and which rows went with it is not known; undo \
+                 it alone"
+            );
+            return Err(Problem::conflict("not_undone", why));
+        };
+        let filter = AuditFilter { transaction_id: Some(transaction), ..AuditFilter::default() };
+        call.work.audit_list(&filter).await?
+    } else {
+        vec![row]
     };
-    let done = operator::undo(&mut call.work, &rows).await?;
-    for one in &done {
-        // Whosever mapping it is: it may be an administrator's certificate.
-        if one.relation.name() == "mapping" {
-            call.touched.extend(one.key.parse::<i64>().ok());
-        }
-    }
+    let done = operator::undo(&mut call.work, &call.ground, &rows).await?;
     let undone = done.into_iter().map(|one| UndoneChange {
         id: one.id,
         what: one.what.to_owned(),

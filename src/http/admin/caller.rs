@@ -13,7 +13,7 @@ use super::problem::Problem;
 use crate::decide::{self, Allow, Decision, Options, Question, Required, View};
 use crate::directory::Name;
 use crate::http::authorize::{Gate, Lines};
-use crate::pki::Identity;
+use crate::operator::Shown;
 use crate::proxy::{Memory, Presented};
 use crate::revocation::ChainMemory;
 
@@ -25,7 +25,7 @@ pub(super) struct Caller {
     /// By which mapping.
     pub(super) mapping: i64,
     /// By which certificate.
-    pub(super) identity: Identity,
+    pub(super) shown: Shown,
 }
 
 /// What one worker parsed and verified a moment ago.
@@ -81,13 +81,16 @@ pub(super) fn admit(
     if !kind.is_some_and(|mapping| mapping.kind.is_strong()) {
         return Err(not_strong());
     }
-    let identity = match shown {
-        Some(Presented::Certificate(shown)) => shown.identity.clone(),
-        Some(Presented::Headers(identity)) => *identity,
+    let (identity, certificate) = match shown {
+        Some(Presented::Certificate(shown)) => {
+            (shown.identity.clone(), Some(shown.certificate.clone()))
+        }
+        Some(Presented::Headers(identity)) => (*identity, None),
         // Nobody was let in as somebody: cannot be, so closed.
         Some(Presented::Nobody) | None => return Err(not_strong()),
     };
-    Ok(Caller { username: user.username.to_string(), mapping, identity })
+    let shown = Shown { identity, certificate, is_certain: true };
+    Ok(Caller { username: user.username.to_string(), mapping, shown })
 }
 
 fn denied(decision: &Decision<'_>) -> Problem {

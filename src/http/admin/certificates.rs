@@ -17,7 +17,7 @@ use crate::store::StoredCertificate;
 /// A certificate that is known, and whose it is as the service knows it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct KnownCertificate {
-    sha256: String,
+    pub(super) sha256: String,
     /// As nginx prints it.
     subject: String,
     issuer: String,

@@ -85,6 +85,10 @@ pub(super) struct Outcome {
     username: Option<String>,
     /// The mapping; null if there is none.
     mapping: Option<i64>,
+    /// The user was not there before.
+    is_new_user: bool,
+    /// The user does not come in yet: disabled, or outside of its window.
+    is_user_disabled: bool,
     /// Why not.
     skipped: Option<String>,
 }
@@ -98,18 +102,23 @@ pub(super) struct Ignore {
 }
 
 pub(super) async fn list(call: &mut Call) -> Result<Value, Problem> {
-    let skip = call.query.cursor_id()?.and_then(|skip| usize::try_from(skip).ok());
-    let (skip, limit) = (skip.unwrap_or_default(), call.query.limit());
-    // Bounded by what is kept of certificates that were seen.
-    let rows = call.work.inbox_list(None).await?;
+    let limit = call.query.limit();
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
     let directory = call.directory()?;
-    // The table knows the last decision; what was mapped since then is nobody's no more.
-    let waiting = rows.into_iter().filter_map(|row| known(call, row, &directory));
-    let waiting = waiting.filter(certificates::KnownCertificate::is_unmapped).skip(skip);
-    let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    let waiting: Vec<_> = waiting.take(most.saturating_add(1)).collect();
-    let next = skip.saturating_add(most).to_string();
-    answer(Page::cut(waiting, limit, |_| next.clone()))
+    let mut after = call.query.cursor().map(str::to_owned);
+    let mut waiting = Vec::new();
+    loop {
+        let rows = call.work.inbox_page(after.as_deref(), limit + 1).await?;
+        let Some(last) = rows.last() else { break };
+        after = Some(last.sha256.clone());
+        // The table knows the last decision; what was mapped since then is nobody's no more.
+        let known = rows.into_iter().filter_map(|row| known(call, row, &directory));
+        waiting.extend(known.filter(certificates::KnownCertificate::is_unmapped));
+        if waiting.len() >= wanted {
+            break;
+        }
+    }
+    answer(Page::cut(waiting, limit, |one| one.sha256.clone()))
 }
 
 pub(super) async fn approve(call: &mut Call) -> Result<Value, Problem> {
@@ -125,7 +134,6 @@ pub(super) async fn approve(call: &mut Call) -> Result<Value, Problem> {
     let ground = call.ground.clone();
     let mut approver = Approver::start(&mut call.work, &ground).await?;
     let approved = approver.approve(&certificate, &approval).await?;
-    call.touched.push(approved.mapping);
     answer(Approved {
         username: approval.username,
         mapping: approved.mapping,
@@ -153,16 +161,17 @@ pub(super) async fn approve_everything(call: &mut Call) -> Result<Value, Problem
     let outcomes = approve_all(&mut call.work, &ground, &wave).await?;
     let mut told = Vec::with_capacity(outcomes.len());
     for outcome in outcomes {
-        let (mapping, skipped) = match outcome.result {
-            Ok(approved) => (Some(approved.mapping), None),
+        let (approved, skipped) = match outcome.result {
+            Ok(approved) => (Some(approved), None),
             Err(skipped) => (None, Some(skipped.to_string())),
         };
-        call.touched.extend(mapping);
         told.push(Outcome {
             sha256: outcome.certificate.sha256.to_string(),
             subject: outcome.certificate.subject.to_string(),
             username: outcome.username,
-            mapping,
+            mapping: approved.as_ref().map(|approved| approved.mapping),
+            is_new_user: approved.as_ref().is_some_and(|approved| approved.is_new_user),
+            is_user_disabled: approved.as_ref().is_some_and(|approved| approved.is_user_disabled),
             skipped,
         });
     }

@@ -126,6 +126,9 @@ pub(super) async fn add(call: &mut Call) -> Result<Value, Problem> {
         created_by: call.creator(),
     };
     let id = call.work.mapping_add(&new).await?;
+    if let Some(certificate) = &chosen.certificate {
+        call.work.certificate_add(certificate).await?;
+    }
     told(call, id).await
 }
 
@@ -168,9 +171,8 @@ pub(super) async fn remove(call: &mut Call) -> Result<Value, Problem> {
     answer(Removed::DONE)
 }
 
-/// The mapping as it is, which this call has touched.
+/// The mapping as it is.
 async fn told(call: &mut Call, id: i64) -> Result<Value, Problem> {
-    call.touched.push(id);
     answer(Mapping::from(call.work.mapping_show(id).await?))
 }
 

@@ -139,14 +139,16 @@ impl Worker {
         request: &HttpRequest,
         payload: Payload,
     ) -> Result<HttpResponse, Problem> {
-        // The body first: who is let in is judged when everything has arrived.
+        let admin = &*self.admin;
+        // Nothing is held for somebody who is not let in; and once more when everything has arrived,
+        // which takes its time.
+        let admit = || caller::admit(request, &admin.gate, &admin.group, &self.remembered);
+        admit()?;
         let body = within(BODY_LIMIT, body::read(payload)).await;
         let body = body.unwrap_or_else(|| {
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body did not come"))
         })?;
-        let admin = &*self.admin;
-        let caller = caller::admit(request, &admin.gate, &admin.group, &self.remembered)?;
-        let order = self.read(request, body, caller)?;
+        let order = self.read(request, body, admit()?)?;
         let status = StatusCode::from_u16(order.operation.status).unwrap_or(StatusCode::OK);
         let (is_dry_run, username) = (order.is_dry_run, order.caller.username.clone());
         let is_mutating = order.operation.verb.is_mutating();
@@ -244,7 +246,6 @@ impl Worker {
             query,
             variables,
             body,
-            touched: Vec::new(),
         }
     }
 
@@ -291,19 +292,17 @@ async fn open(kept: Arc<Mutex<Option<Store>>>, url: DatabaseUrl) -> Result<Store
 
 /// The act between the two judgements that nothing may change without.
 async fn guarded(act: operation::Act, call: &mut Call) -> Result<Value, Problem> {
-    let (settings, now) = (call.ground.settings.clone(), call.ground.now);
+    let (ground, caller) = (call.ground.clone(), call.caller.shown.clone());
     call.work.lock_administrators().await?;
-    let caller = call.caller.identity.clone();
-    let before = Administrators::read(&mut call.work, &settings, Some(&caller), &[]).await?;
-    let admitted = before.admits(&caller, now);
+    let before = Administrators::read(&mut call.work, &ground, Some(&caller)).await?;
+    let admitted = before.admits(&caller.identity, ground.now);
     if admitted.as_deref() != Some(&call.caller.username) {
         let why = "the database no longer knows the caller as an administrator";
         return Err(Problem::new(StatusCode::FORBIDDEN, "no_longer_administrator", why));
     }
     let value = act(call).await?;
-    let after =
-        Administrators::read(&mut call.work, &settings, Some(&caller), &call.touched).await?;
-    before.check_left(&after, now)?;
+    let after = Administrators::read(&mut call.work, &ground, Some(&caller)).await?;
+    before.check_left(&after, ground.now)?;
     Ok(value)
 }
 

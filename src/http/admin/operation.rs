@@ -88,9 +88,6 @@ pub(super) struct Call {
     /// The path's variables in their order.
     pub(super) variables: Vec<String>,
     pub(super) body: actix_web::web::Bytes,
-    /// Mappings that this call touched, whosever they are: whether an administrator is left is
-    /// judged with them.
-    pub(super) touched: Vec<i64>,
 }
 
 impl Call {

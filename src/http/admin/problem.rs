@@ -106,7 +106,9 @@ impl From<StoreError> for Problem {
             }
             StoreError::Permission { .. } => Self::unavailable(
                 "database_role",
-                format!("{detail}; the API needs what deploy/roles.sql gives to the editor"),
+                format!(
+                    "{detail}; the API needs the role that deploy/roles.sql makes with -v api=NAME"
+                ),
             ),
             error if error.is_retryable() => Self::unavailable("database_away", detail),
             _ => {

@@ -79,7 +79,6 @@ pub(super) async fn reissue(call: &mut Call) -> Result<Value, Problem> {
     };
     let ground = call.ground.clone();
     let done = operator::reissue(&mut call.work, &ground, &wish).await?;
-    call.touched.extend(done.carried.iter().map(|one| one.twin));
     let carried = done.carried.into_iter().map(|one| Carried {
         id: one.id,
         twin: one.twin,

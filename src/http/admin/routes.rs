@@ -134,7 +134,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     operation!(Post "/users", users::add as "add_user", "Add a user", query NONE, body Some(Shape::of::<users::Add>()), 201 users::User),
     operation!(Get "/users/{username}", users::show as "show_user", "Show a user", query NONE, body None, 200 users::User),
     operation!(Patch "/users/{username}", users::edit as "edit_user", "Change a user", query NONE, body Some(Shape::of::<users::Change>()), 200 users::User),
-    operation!(Delete "/users/{username}", users::remove as "remove_user", "Remove a user with all groups and mappings", query WITH_MAPPINGS, body None, 200 Removed),
+    operation!(Delete "/users/{username}", users::remove as "remove_user", "Remove a user with all groups and mappings", query WITH_MAPPINGS, body None, 200 users::RemovedUser),
     operation!(Post "/users/{username}/enable", users::enable as "enable_user", "Let a user in again", query NONE, body None, 200 users::User),
     operation!(Post "/users/{username}/disable", users::disable as "disable_user", "Keep a user out, whatever is mapped", query NONE, body None, 200 users::User),
     operation!(Post "/users/{username}/rename", users::rename as "rename_user", "Give a user another name; groups and mappings follow", query NONE, body Some(Shape::of::<users::Rename>()), 200 users::User),

@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::edit;
-use super::operation::{Call, Page, Removed, answer};
+use super::operation::{Call, Page, answer};
 use super::problem::Problem;
 use crate::operator::{RemoveError, remove_user};
 use crate::store::{self, Edit, NewUser, UserEdit, UserFilter};
@@ -107,6 +107,17 @@ pub(super) struct Change {
     note: Edit<String>,
 }
 
+/// What went with a user, and what stays.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RemovedUser {
+    /// Always true.
+    removed: bool,
+    /// Mappings that let somebody in, which are gone.
+    mappings: Vec<i64>,
+    /// Blocks that keep out what revoked mappings of theirs kept out.
+    blocks: Vec<i64>,
+}
+
 /// Another name for a user.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -199,8 +210,9 @@ pub(super) async fn remove(call: &mut Call) -> Result<Value, Problem> {
     let username = call.name().to_owned();
     let with_mappings = call.query.flag("with_mappings").unwrap_or_default();
     let (ground, by) = (call.ground.clone(), call.creator());
-    remove_user(&mut call.work, &ground, &username, with_mappings, by.as_deref()).await?;
-    answer(Removed::DONE)
+    let gone =
+        remove_user(&mut call.work, &ground, &username, with_mappings, by.as_deref()).await?;
+    answer(RemovedUser { removed: true, mappings: gone.mappings, blocks: gone.blocks })
 }
 
 async fn told(call: &mut Call, username: &str) -> Result<Value, Problem> {

@@ -39,7 +39,7 @@ pub(super) async fn show(call: &mut Call) -> Result<Value, Problem> {
         username,
         groups: user.groups,
         mapping: call.caller.mapping,
-        sha256: call.caller.identity.sha256.map(|sha256| sha256.to_string()),
+        sha256: call.caller.shown.identity.sha256.map(|sha256| sha256.to_string()),
     })
 }
 

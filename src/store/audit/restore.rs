@@ -56,72 +56,98 @@ impl Work {
                 parts.join(", ")
             )
         };
-        self.ask(sql, row, None).await
+        self.ask(sql, row).await
     }
 
-    /// Whether the user of this name was made at this instant, as the audit writes it.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn user_is_of(
-        &mut self,
-        username: &str,
-        created_at: &str,
-    ) -> Result<bool, StoreError> {
-        let created = if self.dialect().is_postgres { "cast($2 as timestamptz)" } else { "$2" };
-        let sql = format!(
-            "select exists (select 1 from app_user where username = $1 and username || '' = $1 \
-             and created_at = {created})"
-        );
-        self.ask(sql, username, Some(created_at)).await
-    }
-
-    async fn ask(
-        &mut self,
-        sql: String,
-        first: &str,
-        second: Option<&str>,
-    ) -> Result<bool, StoreError> {
+    async fn ask(&mut self, sql: String, row: &str) -> Result<bool, StoreError> {
         let work = async {
             on_side!(self.side, side => {
-                let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(first);
-                let query = match second {
-                    Some(second) => query.bind(second),
-                    None => query,
-                };
+                let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(row);
                 query.persistent(false).fetch_one(&mut **side).await
             })
         };
         act(&self.url, &mut self.broken, about(""), work).await
     }
 
-    /// The last row of the audit up to this one, or else the first after it, that is about the user
-    /// of this name itself.
+    /// Waits until nobody else writes what the audit is about, and keeps it so until this
+    /// transaction ends. On SQLite no other writer is there anyway.
+    ///
+    /// # Errors
+    /// Another writer does not come to an end.
+    pub async fn lock_directory(&mut self) -> Result<(), StoreError> {
+        // Who approves judges by what was there before.
+        self.lock_approvals().await?;
+        let work = async {
+            match &mut self.side {
+                Side::Postgres(side) => {
+                    let lock = "lock table app_user, user_group, mapping, block, rule \
+                         in share row exclusive mode";
+                    sqlx::query(lock).execute(&mut **side).await.map(drop)
+                }
+                Side::Sqlite(_) => Ok(()),
+            }
+        };
+        act(&self.url, &mut self.broken, about(""), work).await
+    }
+
+    /// The newest row of the audit; 0 if there is none.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn audit_of_user_at(
+    pub async fn audit_newest(&mut self) -> Result<i64, StoreError> {
+        let work = async {
+            on_side!(self.side, side => {
+                sqlx::query_scalar("select coalesce(max(id), 0) from audit")
+                    .fetch_one(&mut **side)
+                    .await
+            })
+        };
+        act(&self.url, &mut self.broken, about(""), work).await
+    }
+
+    /// The rows of the audit after this one about the row of this key, or the whole table.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn audit_later(
+        &mut self,
+        relation: Relation,
+        key: &str,
+        id: i64,
+    ) -> Result<Vec<i64>, StoreError> {
+        let work = async {
+            on_side!(self.side, side => {
+                let query = sqlx::query_scalar(
+                    "select id from audit where relation = $1 and key in ($2, '') and id > $3",
+                );
+                query.bind(relation.name()).bind(key).bind(id).fetch_all(&mut **side).await
+            })
+        };
+        act(&self.url, &mut self.broken, about(""), work).await
+    }
+
+    /// The rows of the audit after this one about whoever has this name, or about all users.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn audit_of_user_after(
         &mut self,
         username: &str,
         id: i64,
-    ) -> Result<Option<AuditRow>, StoreError> {
-        let of_user = "relation = 'app_user' \
-             and (before ->> 'username' = $1 or after ->> 'username' = $1)";
-        for rest in ["id <= $2 order by id desc limit 1", "id > $2 order by id limit 1"] {
-            let sql = format!("{} where {of_user} and {rest}", super::SELECT);
-            let work = async {
-                on_side!(self.side, side => {
-                    let query = sqlx::query(AssertSqlSafe(sql)).bind(username).bind(id);
-                    let found = query.persistent(false).fetch_optional(&mut **side).await?;
-                    found.map(|found| super::row(&found)).transpose()
-                })
-            };
-            let found = act(&self.url, &mut self.broken, about(""), work).await?;
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        let sql = format!(
+            "{} where relation = 'app_user' and id > $2 \
+             and (key = '' or before ->> 'username' = $1 or after ->> 'username' = $1)",
+            super::SELECT
+        );
+        let work = async {
+            on_side!(self.side, side => {
+                let query = sqlx::query(AssertSqlSafe(sql)).bind(username).bind(id);
+                let found = query.persistent(false).fetch_all(&mut **side).await?;
+                found.iter().map(super::row).collect()
+            })
+        };
+        act(&self.url, &mut self.broken, about(""), work).await
     }
 
     /// Adds a row as the audit has it, its id and all.

@@ -12,6 +12,25 @@ use crate::store::work::{Side, Work, act, on_side};
 /// Certificates of one mapping that are looked at; one has one, unless it is bound to a key.
 const MAX_CERTIFICATES: i64 = 20;
 
+/// The digits that strong mappings hang on.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Digits {
+    /// Of certificates.
+    pub sha256: Vec<String>,
+    /// Of keys.
+    pub spki_sha256: Vec<String>,
+    /// Serial numbers.
+    pub serial: Vec<String>,
+}
+
+/// A serial as its digits alone: `0xCA92`, `ca:92` and a UUID are spellings.
+const BARE_SERIAL: &str = "lower(ltrim(replace(replace(replace(replace(replace(replace(serial, \
+     'x', ''), 'X', ''), ':', ''), '-', ''), '{', ''), '}', ''), '0'))";
+
+fn json(values: &[String]) -> String {
+    serde_json::Value::from(values).to_string()
+}
+
 impl Work {
     /// Waits until nobody else judges who administers, and keeps it so until this transaction
     /// ends. On SQLite no other writer is there anyway.
@@ -29,20 +48,11 @@ impl Work {
         act(&self.url, &mut self.broken, about(""), work).await
     }
 
-    /// The members of a group with all that decides about them: their memberships, their mappings
-    /// and those named besides with their users, and every block.
-    pub async fn administrator_rows(
-        &mut self,
-        group: &str,
-        mappings: &[i64],
-    ) -> Result<directory::Rows, StoreError> {
+    /// The members of a group with all that decides about them: their memberships, their mappings,
+    /// and every block.
+    pub async fn administrator_rows(&mut self, group: &str) -> Result<directory::Rows, StoreError> {
         let mut rows = Rows::default();
         let of_members = "username in (select username from user_group where group_name = $1)";
-        let besides = format!(
-            "username in (select username from mapping where id = $1) and not \
-             {of_members}",
-            of_members = of_members.replace("$1", "$2")
-        );
         let work = async {
             on_side!(self.side, side => {
                 for (select, read) in [
@@ -54,16 +64,59 @@ impl Work {
                     for row in sqlx::query(sql).bind(group).fetch_all(&mut **side).await? {
                         rows.push(read(&row)?);
                     }
-                    for id in mappings {
-                        let sql = AssertSqlSafe(format!("{select} where {besides}"));
-                        let query = sqlx::query(sql).bind(id).bind(group);
-                        for row in query.fetch_all(&mut **side).await? {
-                            rows.push(read(&row)?);
-                        }
-                    }
                 }
                 for row in sqlx::query(read::BLOCKS).fetch_all(&mut **side).await? {
                     rows.push(read::block(&row)?);
+                }
+            });
+            Ok(())
+        };
+        act(&self.url, &mut self.broken, about(""), work).await?;
+        Ok(rows.into())
+    }
+
+    /// Mappings of users outside of a group that hang on one of these fingerprints, keys or serials,
+    /// however they are spelled, and those users. Digits are given in lower case and without
+    /// anything between them, serials without leading zeros.
+    pub async fn administrator_rivals(
+        &mut self,
+        group: &str,
+        digits: Digits,
+    ) -> Result<directory::Rows, StoreError> {
+        let values = match self.side {
+            Side::Postgres(_) => "(select json_array_elements_text(cast(? as json)))",
+            Side::Sqlite(_) => "(select value from json_each(?))",
+        };
+        let of = |number: &str| values.replace('?', number);
+        let rival = format!(
+            "username not in (select username from user_group where group_name = $1) \
+             and (lower(replace(sha256, ':', '')) in {} \
+                 or lower(replace(spki_sha256, ':', '')) in {} or {BARE_SERIAL} in {})",
+            of("$2"),
+            of("$3"),
+            of("$4"),
+        );
+        let mut rows = Rows::default();
+        if digits == Digits::default() {
+            // Every mapping would be looked at for nothing.
+            return Ok(rows.into());
+        }
+        let work = async {
+            on_side!(self.side, side => {
+                let users = format!("username in (select username from mapping where {rival})");
+                for (select, condition, read) in [
+                    (read::MAPPINGS, &rival, read::mapping as fn(&_) -> Result<Row, sqlx::Error>),
+                    (read::USERS, &users, read::user),
+                ] {
+                    let sql = AssertSqlSafe(format!("{select} where {condition}"));
+                    let query = sqlx::query(sql)
+                        .bind(group)
+                        .bind(json(&digits.sha256))
+                        .bind(json(&digits.spki_sha256))
+                        .bind(json(&digits.serial));
+                    for row in query.fetch_all(&mut **side).await? {
+                        rows.push(read(&row)?);
+                    }
                 }
             });
             Ok(())

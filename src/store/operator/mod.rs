@@ -23,6 +23,7 @@ use crate::directory::row::PatternRow;
 use crate::pki::UnixTime;
 
 pub use self::access::CertificateFacts;
+pub use self::administrator::Digits;
 pub use self::block::{Block, BlockEdit, NewBlock};
 pub use self::certificate::StoredCertificate;
 pub use self::group::Member;

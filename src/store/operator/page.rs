@@ -150,6 +150,20 @@ impl Work {
         self.certificates(sql, after, i64::from(limit)).await
     }
 
+    /// Verified certificates of nobody after this one, by fingerprint.
+    pub async fn inbox_page(
+        &mut self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<StoredCertificate>, StoreError> {
+        let sql = format!(
+            "{} where sha256 in (select sha256 from inbox) and sha256 > $1 \
+             order by sha256 limit $2",
+            certificate::SELECT
+        );
+        self.certificates(sql, after.unwrap_or_default(), i64::from(limit)).await
+    }
+
     /// Groups after this one, and how many are in each.
     pub async fn group_page(
         &mut self,
