@@ -38,6 +38,7 @@ on_both! {
     a_certificate_is_listed_and_approved,
     a_disabled_or_ended_mapping_refuses_and_is_named,
     a_lookalike_of_another_issuer_is_nobodys_renewal,
+    a_lost_key_is_lost_in_every_certificate,
     a_renewal_is_told_and_approved,
     a_wave_by_names_is_about_one_issuer_and_no_administrator,
     an_ignored_one_is_not_listed_and_a_blocked_one_is_refused,
@@ -216,6 +217,41 @@ fn a_lookalike_of_another_issuer_is_nobodys_renewal(desk: &Desk) {
     assert_eq!(like().as_array().unwrap().len(), 2);
     desk.run(&["certificate", "block", &path(&alice)]);
     assert_eq!(like(), json!([]), "though the other one still lets her in");
+}
+
+fn a_lost_key_is_lost_in_every_certificate(desk: &Desk) {
+    desk.run(&["user", "add", "alice"]);
+    let key = KeyPair::generate().unwrap();
+    let issue = |file: &str| {
+        let copy = KeyPair::try_from(key.serialize_der()).unwrap();
+        desk.ca.issue(file, Leaf::client("alice").key(copy))
+    };
+    let refused = |issued: &Issued, part: &str| {
+        let id = sha256(issued);
+        let error = desk.refused(2, &["inbox", "approve", &id, "--user", "alice"]);
+        assert!(error.contains(part), "{error}");
+        let wave = ["inbox", "approve", "--all", "--user-from", "common_name"];
+        let done = desk.json(&[&wave[..], &["--issuer", desk.ca.pem.to_str().unwrap()]].concat());
+        assert_eq!(done["approved"], json!([]), "{done}");
+        assert!(done["skipped"][0]["why"].as_str().unwrap().contains(part), "{done}");
+    };
+    // The stolen laptop never came with a request, and renews itself.
+    let [stolen, renewed] = ["stolen", "renewed"].map(issue);
+    desk.run(&["certificate", "block", &path(&stolen)]);
+    unmapped(desk, &renewed);
+    let id = sha256(&stolen);
+    refused(&renewed, &format!("its key is that of the certificate {id}, which block 1 keeps out"));
+    // Blocks that are taken back count no more; a mapping that is revoked does.
+    desk.run(&["block", "disable", "1"]);
+    desk.run(&["mapping", "add", "alice", "--cert", &path(&stolen)]);
+    desk.run(&["mapping", "revoke", "1"]);
+    // However many others of the key came since.
+    for round in 0..55 {
+        desk.see(&issue(&format!("round-{round}")), "chain_untrusted", None);
+    }
+    refused(&renewed, "which the revoked mapping 1 keeps out");
+    desk.sql("delete from mapping");
+    desk.run(&["inbox", "approve", &sha256(&renewed), "--user", "alice"]);
 }
 
 fn a_wave_by_names_is_about_one_issuer_and_no_administrator(desk: &Desk) {
