@@ -41,6 +41,7 @@ on_both! {
     a_lost_key_is_lost_in_every_certificate,
     a_renewal_is_told_and_approved,
     a_wave_by_names_is_about_one_issuer_and_no_administrator,
+    a_wave_by_names_needs_issuer_and_domain_whatever_waits,
     an_ignored_one_is_not_listed_and_a_blocked_one_is_refused,
     what_a_wave_cannot_give_stays_and_says_why,
     what_speaks_against_an_approval_refuses_it,
@@ -267,8 +268,17 @@ fn a_wave_by_names_is_about_one_issuer_and_no_administrator(desk: &Desk) {
     }
     let wave = ["inbox", "approve", "--all", "--user-from", "common_name"];
     let error = desk.refused(2, &wave);
-    assert!(error.contains("several issuers"), "{error}");
+    assert!(error.contains("say of which, with --issuer; there is: CN=Example CA"), "{error}");
+    assert!(error.contains("; CN=Foreign CA"), "{error}");
     let ca = desk.ca.pem.to_str().unwrap();
+    // One by one on the same conditions.
+    let one = |issued: &Issued, more: &[&str]| {
+        let id = sha256(issued);
+        desk.refused(2, &[&["inbox", "approve", &id, "--user-from", "common_name"], more].concat())
+    };
+    assert!(one(&alice, &[]).contains("say of which, with --issuer"));
+    assert!(one(&mallory, &["--issuer", ca]).contains("it is not of that issuer"));
+    assert!(one(&bob, &["--issuer", ca]).starts_with("bob is an administrator"));
     let done = desk.json(&[&wave[..], &["--issuer", ca]].concat());
     assert_eq!(ids(&done["approved"]), [sha256(&alice)]);
     let why: Vec<String> =
@@ -280,6 +290,32 @@ fn a_wave_by_names_is_about_one_issuer_and_no_administrator(desk: &Desk) {
     let done = desk.json(&[&wave[..], &["--issuer", ca, "--create"]].concat());
     assert_eq!(ids(&done["approved"]), [sha256(&carol)]);
     assert_eq!(done["approved"][0]["new_user"], true);
+}
+
+fn a_wave_by_names_needs_issuer_and_domain_whatever_waits(desk: &Desk) {
+    desk.run(&["user", "add", "alice"]);
+    let mail = vec![SanType::Rfc822Name("alice@partner.example".try_into().unwrap())];
+    let foreign = desk.ca.issue("partner", Leaf::client("x").names(mail));
+    let ca = desk.ca.pem.to_str().unwrap();
+    let id = sha256(&foreign);
+    let check = |part: &str, more: &[&str]| {
+        for what in ["--all", &id] {
+            let command = ["inbox", "approve", what, "--user-from", "san_email.local"];
+            let error = desk.refused(2, &[&command[..], more].concat());
+            assert!(error.contains(part), "{error}");
+        }
+    };
+    // The only one that waits this night, of the one issuer and the one domain there is.
+    unmapped(desk, &foreign);
+    check("--issuer; there is: CN=Example CA", &[]);
+    check("--domain; there is: partner.example", &["--issuer", ca]);
+    let command = ["inbox", "approve", &id, "--user-from", "san_email.local", "--issuer", ca];
+    let error = desk.refused(2, &[&command[..], &["--domain", "example.com"]].concat());
+    assert!(error.contains("names nobody before that domain"), "{error}");
+    assert_eq!(desk.json(&["mapping", "list"]), json!([]));
+    desk.run(&[&command[..], &["--domain", "partner.example", "--note", "asked"]].concat());
+    let mapping = &desk.json(&["mapping", "list"])[0];
+    assert_eq!((&mapping["username"], &mapping["note"]), (&json!("alice"), &json!("asked")));
 }
 
 fn what_a_wave_cannot_give_stays_and_says_why(desk: &Desk) {
@@ -294,9 +330,10 @@ fn what_a_wave_cannot_give_stays_and_says_why(desk: &Desk) {
     for issued in [&one, &two, &far] {
         unmapped(desk, issued);
     }
-    let wave = ["inbox", "approve", "--all", "--user-from", "san_email.local"];
+    let ca = desk.ca.pem.to_str().unwrap();
+    let wave = ["inbox", "approve", "--all", "--user-from", "san_email.local", "--issuer", ca];
     let error = desk.refused(2, &wave);
-    assert!(error.contains("elsewhere.example, example.com"), "{error}");
+    assert!(error.contains("elsewhere.example; example.com"), "{error}");
     let done = desk.json(&[&wave[..], &["--domain", "example.com"]].concat());
     assert_eq!(ids(&done["approved"]), [sha256(&one)]);
     assert_eq!(done["skipped"], json!([]), "one of two domains names nobody: {done}");
