@@ -48,8 +48,8 @@ Example:
     #[command(after_help = "\
 Nothing is given that is blocked, revoked, expired or somebody's. Names are worth what their issuer
 vouches for: --user-from with names needs --issuer, and --domain for names before an @, and never
-approves for an administrator. A renewal has the issuer (name and key), subject and names of a certificate of
-that user which is known and in force, or its key.
+approves for an administrator. A renewal has the issuer (name and key), subject and names of a
+certificate of that user which is known and in force, or its key.
 
 Examples:
   certgate inbox approve 1f0c5b7a --user alice

@@ -25,6 +25,7 @@ mod last_admin;
 mod likeness;
 mod lost;
 mod naming;
+mod old_blocks;
 mod reissue;
 mod remove;
 mod revoke;
