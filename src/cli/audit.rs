@@ -216,8 +216,10 @@ async fn list(args: &ListArgs, desk: &Desk<'_>, printer: &mut Printer<'_>) -> an
 
 async fn undo(args: &UndoArgs, desk: &Desk<'_>, printer: &mut Printer<'_>) -> anyhow::Result<()> {
     let mut work = desk.store.begin(&desk.by()).await?;
+    let before = desk.administrators(&mut work).await?;
     let rows = rows_to_undo(args, &mut work).await?;
     let done = operator::undo(&mut work, &rows).await?;
+    desk.check_administrators(before, &mut work).await?;
     if !args.dry_run {
         work.commit().await?;
     }

@@ -405,9 +405,11 @@ async fn block(
 ) -> anyhow::Result<()> {
     let ground = desk.ground();
     let mut work = desk.store.begin(&desk.by()).await?;
+    let before = desk.administrators(&mut work).await?;
     let (_, certificate) = named(id, &mut work).await?;
     let actor = desk.actor.as_deref();
     let id = block_certificate(&mut work, &ground, &certificate, reason, actor).await?;
+    desk.check_administrators(before, &mut work).await?;
     work.commit().await?;
     let left = left_to(&mut desk.store.read().await?, &ground, &certificate).await?;
     print_block(id, &certificate, left, printer)

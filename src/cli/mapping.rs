@@ -306,10 +306,12 @@ fn remarks(kind: Kind, by: By, chosen: &Chosen, desk: &Desk<'_>) -> Vec<String> 
 /// Revokes one certificate. A mapping by name stands for every certificate of that name.
 async fn revoke(id: i64, reason: Option<&str>, desk: &Desk<'_>) -> anyhow::Result<()> {
     let mut work = desk.store.begin(&desk.by()).await?;
+    let before = desk.administrators(&mut work).await?;
     revoke_mapping(&mut work, id, reason, None).await.map_err(|error| match error {
         RevokeError::Store(error) => anyhow::Error::from(error),
         error => error.into(),
     })?;
+    desk.check_administrators(before, &mut work).await?;
     Ok(work.commit().await?)
 }
 

@@ -50,10 +50,12 @@ pub(super) async fn run(
         created_by: desk.actor.clone(),
     };
     let mut work = desk.store.begin(&desk.by()).await?;
+    let before = desk.administrators(&mut work).await?;
     let done = reissue(&mut work, &desk.ground(), &wish).await.map_err(|error| match error {
         ReissueError::Store(error) => error.into(),
         error => anyhow::Error::from(error),
     })?;
+    desk.check_administrators(before, &mut work).await?;
     if !args.dry_run {
         work.commit().await?;
     }

@@ -210,12 +210,14 @@ async fn remove(
 ) -> anyhow::Result<()> {
     let ground = desk.ground();
     let mut work = desk.store.begin(&desk.by()).await?;
+    let before = desk.administrators(&mut work).await?;
     let actor = desk.actor.as_deref();
     let removed = remove_user(&mut work, &ground, username, with_mappings, actor).await;
     let removed = removed.map_err(|error| match error {
         RemoveError::Store(error) => anyhow::Error::from(error),
         error => error.into(),
     })?;
+    desk.check_administrators(before, &mut work).await?;
     work.commit().await?;
     let (mappings, blocks) = (removed.mappings.len(), removed.blocks.len());
     let done = Fields::default()

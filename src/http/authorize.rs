@@ -14,6 +14,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use ipnet::IpNet;
 use subtle::ConstantTimeEq as _;
 
+use super::denial_log::DenialLog;
 use super::output::{self, Output};
 use crate::decide::{self, Allow, Decision, Options, Policy, Question, View};
 
@@ -98,6 +99,7 @@ struct Worker {
     memory: RefCell<Memory>,
     chains: ChainMemory,
     sampler: Sampler,
+    denial_log: DenialLog,
 }
 
 /// Puts the endpoint on a listener; every other path and method gets an answer that is not 2xx.
@@ -110,6 +112,7 @@ pub fn configure(config: &mut web::ServiceConfig, gate: Arc<Gate>) {
         memory: RefCell::default(),
         chains: ChainMemory::default(),
         sampler,
+        denial_log: DenialLog::default(),
     });
     config.default_service(web::to(answer));
 }
@@ -173,7 +176,12 @@ impl Worker {
         }
         self.recorder.record(decision.code_number(), started.elapsed());
         self.tell(&decision, seen.as_ref(), request, started);
-        report(&decision, seen.as_ref(), headers);
+        if let Some(count) = self.denial_log.settled(started) {
+            tracing::info!(denials.left_out = count, "denials were left out of the log: too many");
+        }
+        if matches!(decision, Decision::Allow(_)) || self.denial_log.admits(started) {
+            report(&decision, seen.as_ref(), headers);
+        }
         response
     }
 }
@@ -251,7 +259,7 @@ fn respond(output: &Output, decision: &Decision<'_>) -> HttpResponse {
     }
 }
 
-/// One log line a decision: allows at debug, denies at info, "could not decide" at warn.
+/// One log line: allows at debug, denies at info, "could not decide" at warn.
 fn report(decision: &Decision<'_>, seen: Option<&Presented>, headers: &HeaderMap) {
     macro_rules! say {
         ($level:ident, $message:literal $(, $field:ident . $name:ident = $value:expr)*) => {

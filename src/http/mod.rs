@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod authorize;
+mod denial_log;
 pub mod inherited;
 pub mod listener;
 pub mod ops;

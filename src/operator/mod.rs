@@ -9,10 +9,10 @@
 //! * [`find_certificate`]: one that is known, by fingerprint, serial or name;
 //! * [`Approver`], [`approve_all`], [`approve_named`]: gives certificates of the inbox to people; [`likenesses`]: whose
 //!   renewal one looks like;
-//! * [`block_certificate`], [`remove_user`], [`reissue`]: a lost key, a leaver, a CA that is
+//! * [`block_certificate`], [`remove_user`], [`reissue()`]: a lost key, a leaver, a CA that is
 //!   replaced;
 //! * [`import`]: many of them from files, by a plan;
-//! * [`undo`]: puts back what the audit says was there;
+//! * [`undo()`]: puts back what the audit says was there;
 //! * [`Administrators`]: who could come in as one, so that one is left.
 
 mod approve;

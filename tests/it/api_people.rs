@@ -212,7 +212,7 @@ fn whatever_is_wrong_with_a_call_has_its_status_and_changes_nothing() {
                 404,
                 "not_found",
             ),
-            (post("/mappings/3/revoke", &json!({})), 409, "not_strong"),
+            (post("/mappings/3/revoke", &json!({})), 409, "not_one_certificate"),
             (
                 post(
                     "/rules",
@@ -465,6 +465,8 @@ fn the_command_line_keeps_the_last_administrator_too_unless_it_is_told_otherwise
         &["mapping", "disable", "1"],
         &["mapping", "edit", "1", "--valid-until", "2020-01-01"],
         &["mapping", "remove", "1"],
+        &["mapping", "revoke", "1"],
+        &["user", "remove", "alice", "--with-mappings"],
         &["block", "add", "--cert", file],
     ] {
         let (code, said) = office.certgate.say(command);

@@ -106,7 +106,7 @@ fn a_removed_user_comes_back_with_everything(desk: &Desk) {
     desk.run(&MAPPED);
     let (user, mapping) =
         (desk.json(&["user", "show", "alice"]), desk.json(&["mapping", "show", "1"]));
-    desk.run(&["user", "remove", "alice"]);
+    desk.run(&["user", "remove", "alice", "--with-mappings"]);
     let rows = desk.json(&["audit", "list", "--relation", "mapping", "--action", "delete"]);
     let said = desk.say(&["audit", "undo", &rows[0]["id"].to_string()]);
     assert!(said.code == 2 && said.err.contains("followed its user"), "{said:?}");
@@ -134,7 +134,7 @@ fn nothing_is_given_to_somebody_else(desk: &Desk) {
     desk.run(&["group", "remove", "ops", "alice"]);
     desk.run(&["mapping", "remove", "1"]);
     let removals = found(desk, &["--action", "delete"]);
-    desk.run(&["user", "remove", "alice"]);
+    desk.run(&["user", "remove", "alice", "--with-mappings"]);
     let said = desk.say(&["audit", "undo", &removals[0]]);
     assert_eq!(said.code, 2, "nobody of the name: {said:?}");
     desk.run(&["user", "add", "alice"]);

@@ -65,6 +65,7 @@ mod nginx_sessions;
 mod nginx_spoof;
 mod nginx_upstream;
 mod nginx_values;
+mod operating_year;
 mod pki_nginx_dn;
 mod pkits;
 mod rule_serve;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::KeyPair;
+use serde_json::Value;
 
 use crate::pki_nginx_dn::forge::Forge;
 use crate::seen_serve::{People, metric, seen_in_readyz, wait_until};
@@ -131,6 +132,32 @@ fn is_survived(kind: Kind) {
     }
     // Each worker keeps 1024 parsed certificates, as it would of good ones.
     assert!(grown < 20 * 1024, "{grown} KiB");
+}
+
+#[test]
+fn a_flood_of_denials_is_sampled_in_the_log_with_a_count_of_what_was_left_out() {
+    const STRANGERS: u32 = 2_000;
+    let certgate = Certgate::start_with("log.format = \"json\"\n");
+    let people = People::new();
+    let bob = people.ca.client("bob");
+    let start = Instant::now();
+    flood(&certgate, STRANGERS);
+    let seconds = start.elapsed().as_secs() + 1;
+    let log = certgate.config().with_file_name("certgate.log");
+    let (mut lines, mut left_out) = (0, 0);
+    // The count comes with the next request of the same worker, a second later.
+    wait_until("every denial has a line or is counted", || {
+        certgate.wait_for_reason(&bob, "unmapped");
+        let text = std::fs::read_to_string(&log).unwrap();
+        let told: Vec<Value> =
+            text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        lines = told.iter().filter(|line| line["message"] == "denied").count() as u64;
+        left_out = told.iter().filter_map(|line| line["denials.left_out"].as_u64()).sum();
+        lines + left_out >= u64::from(STRANGERS)
+    });
+    let written = 100 * 4 * seconds;
+    assert!(left_out >= u64::from(STRANGERS).saturating_sub(written), "{left_out} left out");
+    assert!(left_out <= u64::from(STRANGERS), "{left_out} left out");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::pattern::{Chosen, Columns, Wanted};
 use super::problem::Problem;
 use super::{body, edit};
 use crate::directory::{Kind, parse_pattern};
+use crate::operator::{RevokeError, revoke_mapping};
 use crate::store::{self, Edit, MappingEdit, NewMapping};
 
 /// A mapping.
@@ -157,17 +158,7 @@ async fn set_enabled(call: &mut Call, on: bool) -> Result<Value, Problem> {
 pub(super) async fn revoke(call: &mut Call) -> Result<Value, Problem> {
     let id = call.id()?;
     let body: Reason = call.body()?;
-    let mapping = call.work.mapping_show(id).await?;
-    if !kind(&mapping.pattern).is_some_and(Kind::is_strong) {
-        return Err(Problem::conflict(
-            "not_strong",
-            format!(
-                "mapping {id} is not bound to one certificate or key, so revoking it would not \
-                 stop the certificate; block the certificate, or disable the mapping"
-            ),
-        ));
-    }
-    call.work.mapping_revoke(id, body.reason.as_deref(), None).await?;
+    revoke_mapping(&mut call.work, id, body.reason.as_deref(), None).await?;
     told(call, id).await
 }
 
@@ -181,6 +172,19 @@ pub(super) async fn remove(call: &mut Call) -> Result<Value, Problem> {
 async fn told(call: &mut Call, id: i64) -> Result<Value, Problem> {
     call.touched.push(id);
     answer(Mapping::from(call.work.mapping_show(id).await?))
+}
+
+impl From<RevokeError> for Problem {
+    fn from(error: RevokeError) -> Self {
+        match error {
+            RevokeError::Store(error) => error.into(),
+            _ => Self::conflict(
+                "not_one_certificate",
+                "the mapping is not bound to one certificate, so revoking it would not stop the one \
+                 that is meant; block the certificate, or disable the mapping",
+            ),
+        }
+    }
 }
 
 /// A mapping that could never match is a mistake, which nobody would notice until the user is

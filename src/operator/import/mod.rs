@@ -1,11 +1,11 @@
-//! Importing: what a [`Feed`] asks for, weighed against what is there, as a plan.
+//! Importing: what a feed asks for, weighed against what is there, as a plan.
 //!
 //! An import gives and never changes: rows that are there stay as they are. Above all it never gives
 //! back what somebody took away: where the same certificate, in whatever words, has a mapping that
 //! is disabled, ended or revoked, or that is another user's, the claim is refused and named.
 //!
 //! Layout: [`Terms`], what the operator says; `known`, what is there; `naming`, whose an unnamed
-//! certificate is; [`plan`], the weighing; `prune`, what a feed no longer has; [`apply`], the doing.
+//! certificate is; [`plan()`], the weighing; `prune`, what a feed no longer has; [`apply`], the doing.
 
 mod doing;
 mod known;
