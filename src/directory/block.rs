@@ -120,8 +120,11 @@ impl Block {
         let mut unseen = None;
         for (column, wanted) in &self.columns {
             match wanted.compare(*column, identity) {
-                Agreement::Differs => return (Agreement::Differs, Some(*column)),
-                Agreement::Invisible => unseen = unseen.or(Some(*column)),
+                // A certificate can have several of those, and this one is not at hand.
+                Agreement::Differs if !is_of_san(*column) => {
+                    return (Agreement::Differs, Some(*column));
+                }
+                Agreement::Differs | Agreement::Invisible => unseen = unseen.or(Some(*column)),
                 Agreement::Same => {}
             }
         }
@@ -241,6 +244,10 @@ impl Wanted {
         };
         if same { Agreement::Same } else { Agreement::Differs }
     }
+}
+
+const fn is_of_san(column: Column) -> bool {
+    matches!(column, Column::SanDns | Column::SanEmail | Column::SanUpn | Column::SanUri)
 }
 
 const fn is_of_ca(column: Column) -> bool {

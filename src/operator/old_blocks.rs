@@ -110,7 +110,7 @@ impl OldBlock {
             Agreement::Invisible => {
                 let column = column.map(|column| column.name()).unwrap_or_default();
                 Some(format!(
-                    "block {id} of the old CA may keep it out, and the mapping does not say: {column}; \
+                    "block {id} of the old CA may keep it out, which the mapping does not tell ({column}); \
                      {COPY}"
                 ))
             }

@@ -259,9 +259,13 @@ fn whom_a_block_of_the_old_ca_keeps_out_gets_no_twin() {
         // What a mapping does not say cannot be ruled out, and a block that is off is none.
         desk.run(&["block", "remove", "1"]);
         let id = block(&desk.ca, &["--san-email", "mallory@example.com"]).to_string();
+        let mail = ["mapping", "add", "alice", "--san-email", "alice@example.com", "--issuer"];
+        let mail = desk.json(&[&mail[..], &[pem(&desk.ca)]].concat())["id"].clone();
         let done = dry();
-        let part = "may keep it out, and the mapping does not say: san_email";
+        let part = "may keep it out, which the mapping does not tell (san_email)";
         assert!(why(&done, 1).contains(part) && why(&done, 2).contains(part), "{done}");
+        assert!(why(&done, mail.as_i64().unwrap()).contains(part), "a person has several: {done}");
+        desk.run(&["mapping", "remove", &mail.to_string()]);
         desk.run(&["block", "disable", &id]);
         assert_eq!(carried(&dry()), [1, 2]);
 
