@@ -14,9 +14,9 @@ use super::pattern::{By, authority};
 use super::values::{self, IssuerValue};
 use crate::directory::Directory;
 use crate::operator::{
-    Approval, ApproveError, Approver, Binding, Ground, NameFrom, Outcome, Standing, Wave,
-    WaveError, approve_all, block_certificate, find_by_fingerprint, left_to, likenesses,
-    renewed_user,
+    Approval, ApproveError, Approver, Binding, Ground, NameFrom, Outcome, Skipped, Standing, Wave,
+    WaveError, approve_all, approve_named, block_certificate, find_by_fingerprint, left_to,
+    likenesses,
 };
 use crate::pki::Certificate;
 use crate::store::{StoredCertificate, Work};
@@ -47,15 +47,16 @@ Example:
     /// Give one to a user, or each to the user that it names
     #[command(after_help = "\
 Nothing is given that is blocked, revoked, expired or somebody's. Names are worth what their issuer
-vouches for: --all with names needs --issuer where the inbox holds several, and never approves for
-an administrator. A renewal has the issuer (name and key), subject and names of a certificate of
-that user which is known and in force, or its key.
+vouches for: --user-from with names needs --issuer, and --domain for names before an @, and never
+approves for an administrator. A renewal has the issuer (name and key), subject and names of a
+certificate of that user which is known and in force, or its key.
 
 Examples:
   certgate inbox approve 1f0c5b7a --user alice
   certgate inbox approve 1f0c5b7a --user bob --create --by issuer-subject
   certgate inbox approve --all --user-from renewal --dry-run
-  certgate inbox approve --all --user-from san_upn.local --issuer ca.pem")]
+  certgate inbox approve --all --user-from common_name --issuer ca.pem
+  certgate inbox approve --all --user-from san_upn.local --issuer ca.pem --domain example.com")]
     Approve(Box<Approve>),
     /// Do not list one again
     #[command(after_help = "\
@@ -104,11 +105,11 @@ pub(super) struct Approve {
     /// Add the user if there is none
     #[arg(long)]
     create: bool,
-    /// Only those of this issuer: a DN, or the CA's certificate as a file (with --all)
-    #[arg(long, value_name = "DN|FILE", value_parser = values::issuer, requires = "all")]
+    /// Only those of this issuer: a DN, or the CA's certificate as a file (with --user-from)
+    #[arg(long, value_name = "DN|FILE", value_parser = values::issuer, requires = "user_from")]
     issuer: Option<IssuerValue>,
-    /// Only names before this domain (with --all)
-    #[arg(long, requires = "all")]
+    /// Only names before this domain (with --user-from)
+    #[arg(long, requires = "user_from")]
     domain: Option<String>,
     /// A remark
     #[arg(long, value_parser = values::text, conflicts_with = "all")]
@@ -247,32 +248,35 @@ async fn approve(args: &Approve, desk: &Desk<'_>, printer: &mut Printer<'_>) -> 
     let before = desk.administrators(&mut work).await?;
     let id = args.id.as_deref().unwrap_or_default();
     let (stored, certificate) = named(id, &mut work).await?;
-    let mut approver = Approver::start(&mut work, &ground).await?;
-    let username = match (&args.user, args.user_from) {
-        (Some(username), _) => username.clone(),
-        (None, Some(UserFrom::Renewal)) => {
-            let directory = approver.directory().clone();
-            let alike = likenesses(approver.work(), &certificate, &directory, &ground).await?;
-            let user = renewed_user(&alike).map(str::to_owned);
-            user.ok_or(crate::operator::NamingError::NotOneRenewal)?
-        }
-        (None, Some(from)) => NameFrom::from(from).read(&certificate)?.username,
-        (None, None) => anyhow::bail!("say --user or --user-from"),
-    };
     let binding = Binding::from(args.by);
-    let approval = Approval {
-        username,
-        binding,
-        create: args.create,
-        note: args.note.clone(),
-        created_by: desk.actor.clone(),
+    let (username, approved) = match &args.user {
+        Some(username) => {
+            let approval = Approval {
+                username: username.clone(),
+                binding,
+                create: args.create,
+                note: args.note.clone(),
+                created_by: desk.actor.clone(),
+            };
+            let mut approver = Approver::start(&mut work, &ground).await?;
+            let approved = approver.approve(&certificate, &approval).await.map_err(refusal)?;
+            (approval.username, approved)
+        }
+        None => {
+            let wave = wave(args, desk)?;
+            let outcome = approve_named(&mut work, &ground, certificate, &wave).await;
+            let outcome = outcome.map_err(wave_refusal)?;
+            let approved = outcome.result.map_err(|skipped| match skipped {
+                Skipped::Refused(error) => refusal(error),
+                skipped => skipped.into(),
+            })?;
+            (outcome.username.unwrap_or_default(), approved)
+        }
     };
-    let approved = approver.approve(&certificate, &approval).await.map_err(refusal)?;
     desk.check_administrators(before, &mut work).await?;
     if !args.dry_run {
         work.commit().await?;
     }
-    let username = approval.username;
     let done = Fields::default()
         .with("sha256", stored.sha256.as_str())
         .with("username", username.as_str())
@@ -300,27 +304,35 @@ fn refusal(error: ApproveError) -> anyhow::Error {
     }
 }
 
-async fn approve_wave(
-    args: &Approve,
-    desk: &Desk<'_>,
-    printer: &mut Printer<'_>,
-) -> anyhow::Result<()> {
-    let Some(from) = args.user_from else { anyhow::bail!("--all needs --user-from") };
-    let wave = Wave {
+fn wave(args: &Approve, desk: &Desk<'_>) -> anyhow::Result<Wave> {
+    let Some(from) = args.user_from else { anyhow::bail!("say --user or --user-from") };
+    Ok(Wave {
         names: from.into(),
         issuer: args.issuer.as_ref().map(authority).transpose()?,
         domain: args.domain.clone(),
         binding: args.by.into(),
         create: args.create,
+        note: args.note.clone(),
         created_by: desk.actor.clone(),
-    };
+    })
+}
+
+fn wave_refusal(error: WaveError) -> anyhow::Error {
+    match error {
+        WaveError::Store(error) => error.into(),
+        error => error.into(),
+    }
+}
+
+async fn approve_wave(
+    args: &Approve,
+    desk: &Desk<'_>,
+    printer: &mut Printer<'_>,
+) -> anyhow::Result<()> {
+    let wave = wave(args, desk)?;
     let mut work = desk.store.begin(&desk.by()).await?;
     let before = desk.administrators(&mut work).await?;
-    let outcomes =
-        approve_all(&mut work, &desk.ground(), &wave).await.map_err(|error| match error {
-            WaveError::Store(error) => anyhow::Error::from(error),
-            error => error.into(),
-        })?;
+    let outcomes = approve_all(&mut work, &desk.ground(), &wave).await.map_err(wave_refusal)?;
     desk.check_administrators(before, &mut work).await?;
     if !args.dry_run {
         work.commit().await?;

@@ -87,7 +87,9 @@ Example:
     #[command(after_help = "\
 Each mapping in force that names the old CA gets a twin for the new one; the old one stays, until
 --retire-old ends it. Fingerprints and serials name certificates of the old CA: those mappings are
-listed. Where both CAs have the same name, give both as files: only their keys tell them apart.
+listed, and so are those that a block of the old CA keeps out, or may: give that block a copy for
+the new CA first. Where both CAs have the same name, give both as files: only their keys tell them
+apart.
 
 Examples:
   certgate mapping reissue --issuer old-ca.pem --to new-ca.pem --dry-run

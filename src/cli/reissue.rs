@@ -30,7 +30,8 @@ pub(super) struct ReissueArgs {
     /// End the old ones after this time, where they have a twin
     #[arg(long, value_name = "SPAN", value_parser = values::span)]
     retire_old: Option<Duration>,
-    /// Give rules a copy for the new CA too, where no other rule of it is in the way
+    /// Give rules a copy for the new CA too, where no other rule of it is in the way and nobody comes
+    /// in whom the old CA's blocks and mappings keep out
     #[arg(long)]
     rules: bool,
 }

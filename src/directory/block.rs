@@ -3,7 +3,7 @@
 use super::near::{Near, Outcome, Probe};
 use super::pattern::{Agreement, Column, Pattern, Value, is_visible, shown_texts};
 use super::read;
-use super::row::BlockRow;
+use super::row::{BlockRow, PatternRow};
 use super::unusable::RowError;
 use super::window::Window;
 use crate::pki::{DistinguishedName, Identity, SlashForm, UnixTime};
@@ -25,7 +25,7 @@ pub struct Block {
 }
 
 /// What a column must show.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum Wanted {
     /// Compared as a mapping would: digests, serials, key identifiers.
     Exact(Value),
@@ -72,6 +72,91 @@ impl Block {
         }
         let source = row.clone();
         Read { block: Some(Self { id: row.id, columns, window, source }), faults }
+    }
+
+    /// Reads a row for a question that is asked beforehand; none if no column can be read.
+    #[must_use]
+    pub fn of(row: &BlockRow) -> Option<Self> {
+        Self::read(row).block
+    }
+
+    /// Whether it is switched off or past; a window that cannot be read never is.
+    #[must_use]
+    pub fn is_over(&self, now: UnixTime) -> bool {
+        self.window.is_some_and(|window| {
+            !window.enabled || window.valid_until.is_some_and(|until| until <= now)
+        })
+    }
+
+    /// Whether its row asks for nothing but a CA.
+    #[must_use]
+    pub fn is_of_ca_alone(&self) -> bool {
+        let PatternRow { issuer, issuer_key_id, .. } = self.source.pattern.clone();
+        let ca = PatternRow { issuer, issuer_key_id, ..PatternRow::default() };
+        self.source.pattern == ca
+    }
+
+    /// How it compares with a CA: the worst of the columns that name one; different without any.
+    #[must_use]
+    pub fn compare_ca(&self, ca: &Identity) -> Agreement {
+        let mut columns = self.columns.iter().filter(|(column, _)| is_of_ca(*column)).peekable();
+        if columns.peek().is_none() {
+            return Agreement::Differs;
+        }
+        let worst = columns.map(|(column, wanted)| wanted.compare(*column, ca));
+        worst
+            .min_by_key(|agreement| match agreement {
+                Agreement::Differs => 0,
+                Agreement::Invisible => 1,
+                Agreement::Same => 2,
+            })
+            .unwrap_or(Agreement::Differs)
+    }
+
+    /// Whether it would keep out a certificate of which only this is known: [`Agreement::Invisible`]
+    /// and the column where it hangs on the rest.
+    #[must_use]
+    pub fn foresee(&self, identity: &Identity) -> (Agreement, Option<Column>) {
+        let mut unseen = None;
+        for (column, wanted) in &self.columns {
+            match wanted.compare(*column, identity) {
+                // A certificate can have several of those, and this one is not at hand.
+                Agreement::Differs if !is_of_san(*column) => {
+                    return (Agreement::Differs, Some(*column));
+                }
+                Agreement::Differs | Agreement::Invisible => unseen = unseen.or(Some(*column)),
+                Agreement::Same => {}
+            }
+        }
+        match unseen {
+            Some(column) => (Agreement::Invisible, Some(column)),
+            None => (Agreement::Same, None),
+        }
+    }
+
+    /// Whether it names one certificate, and no holder.
+    #[must_use]
+    pub fn names_one_certificate(&self) -> bool {
+        self.columns().any(|column| matches!(column, Column::Serial | Column::Sha256))
+    }
+
+    /// Whether it keeps out at its CA whatever the other keeps out at that one's.
+    #[must_use]
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        let mut own = self.columns.iter().filter(|(column, _)| !is_of_ca(*column));
+        own.all(|column| other.columns.contains(column)) && self.is_as_long_as(other)
+    }
+
+    /// Whether it counts from the same time on, until the same time, or longer.
+    fn is_as_long_as(&self, other: &Self) -> bool {
+        let (Some(own), Some(others)) = (self.window, other.window) else {
+            return self.window.is_none();
+        };
+        let begins =
+            own.valid_from.is_none_or(|from| others.valid_from.is_some_and(|at| from <= at));
+        let ends =
+            own.valid_until.is_none_or(|until| others.valid_until.is_some_and(|at| until >= at));
+        own.enabled && begins && ends
     }
 
     /// Whether it counts at `now`; a window that cannot be read always does.
@@ -159,6 +244,14 @@ impl Wanted {
         };
         if same { Agreement::Same } else { Agreement::Differs }
     }
+}
+
+const fn is_of_san(column: Column) -> bool {
+    matches!(column, Column::SanDns | Column::SanEmail | Column::SanUpn | Column::SanUri)
+}
+
+const fn is_of_ca(column: Column) -> bool {
+    matches!(column, Column::Issuer | Column::IssuerKeyId)
 }
 
 /// Text as blocks compare it.

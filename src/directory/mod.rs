@@ -43,7 +43,9 @@ pub use name::{MAX_NAME_BYTES, Name, NameError};
 pub use near::{Near, Sibling};
 pub use part::{PART_VERSION, Part, PartError};
 pub use partial::partial_identity;
-pub use pattern::{Agreement, Column, ColumnError, Pattern, Value as PatternValue, parse_pattern};
+pub use pattern::{
+    Agreement, Column, ColumnError, Pattern, Value as PatternValue, parse_pattern, readable_pattern,
+};
 pub use rule::{Holder, MAX_RULES, Ruled, Wish, check_rule, provisioning_rule};
 pub use unusable::{Relation, RowError, Severity, Unusable};
 pub use user::{Groups, MAX_USER_AND_GROUPS_BYTES, User};

@@ -101,6 +101,12 @@ pub fn parse_pattern(row: &PatternRow) -> Result<Pattern, ColumnError> {
     }
 }
 
+/// What of a pattern can be read: a revocation goes on by that.
+#[must_use]
+pub fn readable_pattern(row: &PatternRow) -> Pattern {
+    Pattern::read(row).pattern
+}
+
 /// How one column compares with what was presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agreement {

@@ -255,7 +255,30 @@ fn with_name<'w>(verb: &[&'w str], name: &'w str, options: &[&'w str]) -> Vec<&'
     }
 }
 
+/// Rows that keep out a certificate that is nearly this one: whether it should come in is for
+/// somebody to judge who has looked at them, and no command of ours leads around them.
+fn nearly_kept_out(considered: &[Considered]) -> Vec<Step> {
+    let keeps_out = |one: &&Considered| {
+        one.near.is_some() && (one.kind == "block" || one.standing == Standing::Revoked)
+    };
+    let look = |one: &Considered| {
+        let (row, what) = match one.kind {
+            "block" => ("block", "keeps out"),
+            _ => ("mapping", "revokes"),
+        };
+        Step::say(format!(
+            "{row} {} {what} what is nearly this certificate ({}): look at {row} {} first",
+            one.id, one.why, one.id
+        ))
+    };
+    considered.iter().filter(keeps_out).map(look).collect()
+}
+
 fn unmapped(identity: &Identity, considered: &[Considered], scene: &Scene<'_>) -> Vec<Step> {
+    let kept_out = nearly_kept_out(considered);
+    if !kept_out.is_empty() {
+        return kept_out;
+    }
     let near = considered.iter().filter(|one| !one.matched && one.username.is_some());
     let mut steps = Vec::new();
     for one in near {
@@ -279,9 +302,7 @@ fn unmapped(identity: &Identity, considered: &[Considered], scene: &Scene<'_>) -
         }
         steps.dedup();
     }
-    let is_misread = |one: &&Considered| {
-        one.near == Some(Near::Decimal) && one.standing != Standing::Revoked && one.kind != "block"
-    };
+    let is_misread = |one: &&Considered| one.near == Some(Near::Decimal);
     // The row that was meant for it names another certificate of the same CA, today or some day.
     for one in considered.iter().filter(is_misread) {
         let what =

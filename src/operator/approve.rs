@@ -3,7 +3,7 @@
 use super::{Binding, BindingError, Ground, Standing};
 use crate::directory::row::{Change, MappingRow, UserRow};
 use crate::directory::{Directory, Mapping, Name, NameError, parse_pattern};
-use crate::pki::{Certificate, UnixTime};
+use crate::pki::{Certificate, Identity, UnixTime};
 use crate::store::{NewMapping, NewUser, StoreError, Work};
 
 /// Whose a certificate shall be.
@@ -67,6 +67,17 @@ pub enum ApproveError {
     Expired {
         /// When.
         at: UnixTime,
+    },
+    /// Whoever has the lost certificate's key can use this one.
+    #[error(
+        "its key is that of the certificate {sha256}, which {row} keeps out; its holder needs a new \
+         key"
+    )]
+    LostKey {
+        /// The certificate that is kept out.
+        sha256: String,
+        /// By which block or mapping.
+        row: String,
     },
     /// It is a CA's, or made for something else than clients.
     #[error("it is not a client's: a CA's, or its extended key usage says otherwise")]
@@ -177,6 +188,7 @@ impl<'w> Approver<'w> {
         Name::parse(username.as_bytes())
             .map_err(|why| ApproveError::NotAName { username: username.clone(), why })?;
         self.check(certificate, approval)?;
+        self.check_key(certificate).await?;
         let user = self.directory.user(username);
         let is_new_user = user.is_none();
         let is_user_disabled = user
@@ -265,6 +277,39 @@ impl<'w> Approver<'w> {
         }
         Ok(())
     }
+
+    /// A key that was lost with one certificate is lost in all, however many of it are known.
+    async fn check_key(&mut self, certificate: &Certificate) -> Result<(), ApproveError> {
+        let (directory, ground) = (&self.directory, self.ground);
+        let mut lost = None;
+        let key = certificate.spki_sha256.to_string();
+        let look = |der: &[u8]| {
+            if lost.is_none()
+                && let Ok(other) = Certificate::from_der(der)
+                && let Some(row) = kept_out(&other, directory, ground)
+            {
+                lost = Some((other.sha256.to_string(), row));
+            }
+        };
+        self.work.each_of_key(&key, look).await?;
+        match lost {
+            Some((sha256, row)) => Err(ApproveError::LostKey { sha256, row }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// By which row a certificate was declared lost. What it says counts, whatever of it requests show.
+fn kept_out(certificate: &Certificate, directory: &Directory, ground: &Ground) -> Option<String> {
+    let full = Identity::from_certificate(certificate);
+    for identity in [&full, &ground.identity(certificate)] {
+        if let Some(block) = directory.find_block(identity, ground.now) {
+            return Some(format!("block {}", block.id));
+        }
+    }
+    let is_revoked = |one: &Mapping<'_>| one.kind.is_strong() && one.revoked_at.is_some();
+    let mapping = directory.matching(&full).find(is_revoked)?;
+    Some(format!("the revoked mapping {}", mapping.id))
 }
 
 /// What speaks against another mapping, the gravest first.

@@ -25,7 +25,8 @@ pub struct LeftMapping {
     pub why: &'static str,
 }
 
-/// Refuses this certificate and no other; gives back the block's id.
+/// Refuses this certificate and no other; gives back the block's id. The certificate is kept in
+/// mind, so that another one of its key is known for what it is.
 ///
 /// # Errors
 /// Nothing was changed.
@@ -42,6 +43,7 @@ pub async fn block_certificate(
         created_by: created_by.map(str::to_owned),
         ..NewBlock::default()
     };
+    work.certificate_add(certificate).await?;
     work.block_add(&block).await
 }
 

@@ -7,7 +7,7 @@
 //! Layout:
 //! * [`Ground`]: the time and what is configured; [`Standing`]: whose a certificate is;
 //! * [`find_certificate`]: one that is known, by fingerprint, serial or name;
-//! * [`Approver`], [`approve_all`]: gives certificates of the inbox to people; [`likenesses`]: whose
+//! * [`Approver`], [`approve_all`], [`approve_named`]: gives certificates of the inbox to people; [`likenesses`]: whose
 //!   renewal one looks like;
 //! * [`block_certificate`], [`remove_user`], [`reissue()`]: a lost key, a leaver, a CA that is
 //!   replaced;
@@ -25,6 +25,7 @@ mod last_admin;
 mod likeness;
 mod lost;
 mod naming;
+mod old_blocks;
 mod reissue;
 mod remove;
 mod revoke;
@@ -48,4 +49,4 @@ pub use revoke::{RevokeError, revoke_mapping};
 pub use rollover::CarriedRule;
 pub use standing::Standing;
 pub use undo::{UndoError, Undone, undo};
-pub use wave::{Outcome, Skipped, Wave, WaveError, approve_all};
+pub use wave::{Choices, Outcome, Skipped, Wave, WaveError, approve_all, approve_named};

@@ -49,6 +49,11 @@ pub enum NamingError {
 }
 
 impl NameFrom {
+    /// Whether it is one of a domain.
+    pub(super) const fn has_domain(self) -> bool {
+        matches!(self, Self::SanEmailLocal | Self::SanUpnLocal)
+    }
+
     /// The name that a certificate gives; [`NameFrom::Renewal`] is not answered by itself.
     ///
     /// # Errors

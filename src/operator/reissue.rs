@@ -5,7 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::rollover::{CarriedRule, carry_rules, is_over};
+use super::old_blocks::OldBlocks;
+use super::rollover::{CarriedRule, carry_rules, hindrance, is_over};
 use super::{Authority, Ground};
 use crate::directory::row::MappingRow;
 use crate::directory::{Column, Kind, Pattern, PatternValue, parse_pattern};
@@ -106,7 +107,9 @@ pub async fn reissue(
     check(wish)?;
     work.lock_approvals().await?;
     let rows = work.load().await?;
-    let plan = Plan::of(&rows.mappings, ground, wish);
+    let blocks = OldBlocks::of(work, &rows.blocks, ground, wish).await?;
+    let plan = Plan::of(&rows.mappings, &blocks, ground, wish);
+    let hindrance = hindrance(&blocks, &plan.still_out);
     let mut done = Reissued { not_carried: plan.not_carried, ..Reissued::default() };
     for one in plan.carry {
         let (twin, is_new) = match one.copy {
@@ -127,7 +130,7 @@ pub async fn reissue(
     }
     tell_of_fingerprints(work, &rows.mappings, &wish.old, &mut done.not_carried).await?;
     done.not_carried.sort_by_key(|one| one.id);
-    done.rules = carry_rules(work, ground, wish).await?;
+    done.rules = carry_rules(work, ground, wish, hindrance.as_deref()).await?;
     Ok(done)
 }
 
@@ -159,11 +162,13 @@ struct Pinned<'r> {
 struct Plan<'r> {
     carry: Vec<Pinned<'r>>,
     not_carried: Vec<NotCarried>,
+    /// Those without a twin that decide at the old CA, and so keep its rules from being asked.
+    still_out: Vec<i64>,
 }
 
 impl<'r> Plan<'r> {
-    fn of(rows: &'r [MappingRow], ground: &Ground, wish: &Reissue) -> Self {
-        let mut plan = Self { carry: Vec::new(), not_carried: Vec::new() };
+    fn of(rows: &'r [MappingRow], blocks: &OldBlocks, ground: &Ground, wish: &Reissue) -> Self {
+        let mut plan = Self { carry: Vec::new(), not_carried: Vec::new(), still_out: Vec::new() };
         let mut copies: HashMap<Pattern, Vec<&MappingRow>> = HashMap::new();
         let mut pinned = Vec::new();
         for row in rows {
@@ -188,11 +193,23 @@ impl<'r> Plan<'r> {
         }
         for (row, pattern) in pinned {
             let Some(kind) = pattern.kind() else { continue };
-            match Self::judge(row, &pattern, kind, ground, wish, kept_out.get(&*row.username)) {
+            let judged =
+                Self::judge(row, &pattern, kind, ground, wish, kept_out.get(&*row.username));
+            let blocked = || blocks.keeping_out(row, &pattern, &wish.old);
+            match judged.and_then(|twin| blocked().map_or(Ok(twin), Err)) {
                 Ok((text, pattern)) => {
                     plan.carry.push(Pinned { row, kind, text, pattern, copy: None });
                 }
-                Err(why) => plan.leave(row, kind, why),
+                Err(why) => {
+                    // One that holds for both goes on deciding, and one that never counts does not.
+                    let has_key = row.pattern.issuer_key_id.is_some();
+                    let holds_for_both = wish.old.name == wish.new.name && !has_key;
+                    if kind.is_strong() || !ground.kinds.contains(kind) || holds_for_both {
+                        plan.tell(row, kind, why);
+                    } else {
+                        plan.leave(row, kind, why);
+                    }
+                }
             }
         }
         plan.compare(&copies, ground.now);
@@ -291,14 +308,20 @@ impl<'r> Plan<'r> {
                 }
             }
             if one.copy.is_none() && !seen.insert(one.pattern.clone()) {
-                self.leave(one.row, one.kind, "another mapping of theirs says the same".to_owned());
+                self.tell(one.row, one.kind, "another mapping of theirs says the same".to_owned());
                 continue;
             }
             self.carry.push(one);
         }
     }
 
+    /// As [`Plan::tell`], of one that keeps people out without a twin.
     fn leave(&mut self, row: &MappingRow, kind: Kind, why: String) {
+        self.still_out.push(row.id);
+        self.tell(row, kind, why);
+    }
+
+    fn tell(&mut self, row: &MappingRow, kind: Kind, why: String) {
         let username = text_of(&row.username);
         self.not_carried.push(NotCarried { id: row.id, username, kind: kind.name(), why });
     }

@@ -2,8 +2,9 @@
 
 use super::Ground;
 use super::lost::can_still_match;
-use crate::directory::{Kind, parse_pattern, provisioning_rule};
-use crate::store::{Mapping, NewBlock, StoreError, Work};
+use crate::directory::{Column, Kind, provisioning_rule, readable_pattern};
+use crate::pki::UnixTime;
+use crate::store::{Mapping, NewBlock, PatternText, StoreError, Work};
 
 /// How many mappings are named.
 const MAX_NAMED: usize = 10;
@@ -34,6 +35,17 @@ pub enum RemoveError {
         count: usize,
         /// The first of them.
         ids: Vec<i64>,
+    },
+    /// A revocation that would be gone with its row, and of which no block can be made.
+    #[error(
+        "mapping {id} of {username} is revoked and cannot be read well enough for a block of its own; \
+         block that certificate with `certgate certificate block`, then remove mapping {id}"
+    )]
+    RevocationUnread {
+        /// The mapping.
+        id: i64,
+        /// The user.
+        username: String,
     },
     /// A rule would add the user again, and what had been noted of them would be gone.
     #[error(
@@ -83,30 +95,62 @@ pub async fn remove_user(
         });
     }
     let mut removed = Removed { mappings: live, blocks: Vec::new() };
-    for mapping in &all {
-        if let Some(block) = instead_of(mapping, created_by) {
-            removed.blocks.push(work.block_add(&block).await?);
-        }
+    let blocks = all.iter().filter_map(|mapping| instead_of(mapping, created_by).transpose());
+    for block in blocks.collect::<Result<Vec<_>, _>>()? {
+        removed.blocks.push(work.block_add(&block).await?);
     }
     work.user_remove(username).await?;
     Ok(removed)
 }
 
-/// The block that refuses what a revoked mapping refuses, whatever else matches.
-fn instead_of(mapping: &Mapping, created_by: Option<&str>) -> Option<NewBlock> {
-    let revoked_at = mapping.revoked_at.clone()?;
-    let kind = parse_pattern(&mapping.pattern.row()).ok()?.kind();
-    if !kind.is_some_and(Kind::is_strong) {
-        return None;
-    }
+/// The block that refuses what a revoked mapping refuses, whatever else matches: by what of it can
+/// be read, as the mapping did.
+fn instead_of(
+    mapping: &Mapping,
+    created_by: Option<&str>,
+) -> Result<Option<NewBlock>, RemoveError> {
+    let Some(revoked_at) = &mapping.revoked_at else { return Ok(None) };
     let (id, username) = (mapping.id, &mapping.username);
+    let pattern = readable(&mapping.pattern);
+    if !readable_pattern(&pattern.row()).kind().is_some_and(Kind::is_strong) {
+        return match pattern == mapping.pattern {
+            true => Ok(None),
+            false => Err(RemoveError::RevocationUnread { id, username: username.clone() }),
+        };
+    }
+    // A time that cannot be read revokes from ever on.
+    let valid_from = UnixTime::parse_rfc3339(revoked_at).is_ok().then(|| revoked_at.clone());
     let reason = mapping.revoked_reason.clone();
-    Some(NewBlock {
-        pattern: mapping.pattern.clone(),
-        valid_from: Some(revoked_at),
+    Ok(Some(NewBlock {
+        pattern,
+        valid_from,
         reason: reason.or_else(|| Some("revoked".to_owned())),
         note: Some(format!("instead of the revoked mapping {id} of {username}, who was removed")),
         created_by: created_by.map(str::to_owned),
         ..NewBlock::default()
-    })
+    }))
+}
+
+/// The columns that can be read. One with octets that are no text was not shown as it stands.
+fn readable(text: &PatternText) -> PatternText {
+    let pattern = readable_pattern(&text.row());
+    let keep = |text: &Option<String>, column| {
+        let is_read = |text: &&String| {
+            pattern.value(column).is_some() && !text.contains(char::REPLACEMENT_CHARACTER)
+        };
+        text.as_ref().filter(is_read).cloned()
+    };
+    PatternText {
+        sha256: keep(&text.sha256, Column::Sha256),
+        spki_sha256: keep(&text.spki_sha256, Column::SpkiSha256),
+        issuer: keep(&text.issuer, Column::Issuer),
+        issuer_key_id: keep(&text.issuer_key_id, Column::IssuerKeyId),
+        serial: keep(&text.serial, Column::Serial),
+        subject: keep(&text.subject, Column::Subject),
+        san_email: keep(&text.san_email, Column::SanEmail),
+        san_upn: keep(&text.san_upn, Column::SanUpn),
+        san_uri: keep(&text.san_uri, Column::SanUri),
+        san_dns: keep(&text.san_dns, Column::SanDns),
+        common_name: keep(&text.common_name, Column::CommonName),
+    }
 }

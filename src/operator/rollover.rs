@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::old_blocks::{COPY, OldBlocks};
 use super::reissue::{Reissue, hex, text_of};
 use super::{Authority, Ground};
 use crate::directory::row::{MappingRow, PatternRow};
@@ -41,14 +42,31 @@ fn is_past(valid_until: Option<&[u8]>, now: UnixTime) -> Option<&'static str> {
     }
 }
 
+/// Why no rule gets a twin: a rule asks nobody whom the old rows keep out.
+pub(super) fn hindrance(blocks: &OldBlocks, still_out: &[i64]) -> Option<String> {
+    if let Some(id) = blocks.first() {
+        return Some(format!(
+            "block {id} of the old CA would not keep out whom a copy lets in; {COPY}, or add the \
+             rule by hand"
+        ));
+    }
+    let id = still_out.first()?;
+    Some(format!(
+        "mapping {id} is not carried over, and a copy could let in whom it keeps out; look at that \
+         mapping, or add the rule by hand"
+    ))
+}
+
 /// Tells of the rules that are bound to the old CA, and gives them twins where it is asked for.
 ///
+/// None gets one where there is a hindrance: somebody would come in whom the old rows keep out.
 /// Twins keep the order among themselves. Where rules of the new CA are there already, their order
 /// among those is for an operator to say.
 pub(super) async fn carry_rules(
     work: &mut Work,
     ground: &Ground,
     wish: &Reissue,
+    hindrance: Option<&str>,
 ) -> Result<Vec<CarriedRule>, StoreError> {
     let rules = work.rule_list().await?;
     let mut taken: BTreeSet<i64> = rules.iter().map(|rule| rule.text.priority).collect();
@@ -82,6 +100,8 @@ pub(super) async fn carry_rules(
             told(None, "names the CA's key, and the new CA's certificate tells none");
         } else if !wish.rules {
             told(None, "is bound to the old CA; --rules gives it a copy for the new one");
+        } else if let Some(why) = hindrance {
+            told(None, why);
         } else if !is_alone {
             told(None, "there are other rules of the new CA: say by hand where it stands");
         } else {

@@ -24,7 +24,9 @@ fn body(name: &str, pem: &str) -> Option<Value> {
         "add_certificate" | "explain_certificate" => json!({ "certificate": pem }),
         "block_certificate" | "block_inbox" => json!({ "reason": "lost" }),
         "approve" => json!({ "username": "bob" }),
-        "approve_all" => json!({ "user_from": "common_name" }),
+        "approve_all" => json!({
+            "user_from": "common_name", "issuer": { "name": "CN=Example CA,O=Example" }
+        }),
         "ignore" => json!({ "ignored": true }),
         "reissue" => json!({ "old": { "name": "CN=Old CA" }, "new": { "name": "CN=New CA" } }),
         "remove_user" | "undo_change" | "remove_mapping" | "remove_block" | "remove_rule"

@@ -40,6 +40,10 @@ fn a_stranger_is_found_in_the_inbox_approved_and_explained() {
         );
         let denied = office.ask(&Call::get("/denied?reason=unmapped&limit=1").by(alice)).json();
         assert_eq!(denied["items"][0]["request_id"], "r-17", "{denied}");
+        // The only one that waits is no reason to take names of whoever issued it.
+        let wave = json!({ "user_from": "common_name", "create": true });
+        let answer = office.ask(&post("/inbox/all/approve", &wave).by(alice));
+        assert_eq!((answer.status, answer.code()), (409, "not_approved".into()), "{answer:?}");
         let approval = json!({ "username": "bobby", "create": true });
         let path = format!("/inbox/{sha256}/approve");
         let rehearsed = office.ask(&post(&path, &approval).rehearsed().by(alice));

@@ -39,8 +39,10 @@ on_both! {
     a_certificate_is_listed_and_approved,
     a_disabled_or_ended_mapping_refuses_and_is_named,
     a_lookalike_of_another_issuer_is_nobodys_renewal,
+    a_lost_key_is_lost_in_every_certificate,
     a_renewal_is_told_and_approved,
     a_wave_by_names_is_about_one_issuer_and_no_administrator,
+    a_wave_by_names_needs_issuer_and_domain_whatever_waits,
     an_ignored_one_is_not_listed_and_a_blocked_one_is_refused,
     what_a_wave_cannot_give_stays_and_says_why,
     what_speaks_against_an_approval_refuses_it,
@@ -219,6 +221,41 @@ fn a_lookalike_of_another_issuer_is_nobodys_renewal(desk: &Desk) {
     assert_eq!(like(), json!([]), "though the other one still lets her in");
 }
 
+fn a_lost_key_is_lost_in_every_certificate(desk: &Desk) {
+    desk.run(&["user", "add", "alice"]);
+    let key = KeyPair::generate().unwrap();
+    let issue = |file: &str| {
+        let copy = KeyPair::try_from(key.serialize_der()).unwrap();
+        desk.ca.issue(file, Leaf::client("alice").key(copy))
+    };
+    let refused = |issued: &Issued, part: &str| {
+        let id = sha256(issued);
+        let error = desk.refused(2, &["inbox", "approve", &id, "--user", "alice"]);
+        assert!(error.contains(part), "{error}");
+        let wave = ["inbox", "approve", "--all", "--user-from", "common_name"];
+        let done = desk.json(&[&wave[..], &["--issuer", desk.ca.pem.to_str().unwrap()]].concat());
+        assert_eq!(done["approved"], json!([]), "{done}");
+        assert!(done["skipped"][0]["why"].as_str().unwrap().contains(part), "{done}");
+    };
+    // The stolen laptop never came with a request, and renews itself.
+    let [stolen, renewed] = ["stolen", "renewed"].map(issue);
+    desk.run(&["certificate", "block", &path(&stolen)]);
+    unmapped(desk, &renewed);
+    let id = sha256(&stolen);
+    refused(&renewed, &format!("its key is that of the certificate {id}, which block 1 keeps out"));
+    // Blocks that are taken back count no more; a mapping that is revoked does.
+    desk.run(&["block", "disable", "1"]);
+    desk.run(&["mapping", "add", "alice", "--cert", &path(&stolen)]);
+    desk.run(&["mapping", "revoke", "1"]);
+    // However many others of the key came since.
+    for round in 0..55 {
+        desk.see(&issue(&format!("round-{round}")), "chain_untrusted", None);
+    }
+    refused(&renewed, "which the revoked mapping 1 keeps out");
+    desk.sql("delete from mapping");
+    desk.run(&["inbox", "approve", &sha256(&renewed), "--user", "alice"]);
+}
+
 fn a_wave_by_names_is_about_one_issuer_and_no_administrator(desk: &Desk) {
     for user in ["alice", "bob"] {
         desk.run(&["user", "add", user]);
@@ -232,8 +269,17 @@ fn a_wave_by_names_is_about_one_issuer_and_no_administrator(desk: &Desk) {
     }
     let wave = ["inbox", "approve", "--all", "--user-from", "common_name"];
     let error = desk.refused(2, &wave);
-    assert!(error.contains("several issuers"), "{error}");
+    assert!(error.contains("say of which, with --issuer; there is: CN=Example CA"), "{error}");
+    assert!(error.contains("; CN=Foreign CA"), "{error}");
     let ca = desk.ca.pem.to_str().unwrap();
+    // One by one on the same conditions.
+    let one = |issued: &Issued, more: &[&str]| {
+        let id = sha256(issued);
+        desk.refused(2, &[&["inbox", "approve", &id, "--user-from", "common_name"], more].concat())
+    };
+    assert!(one(&alice, &[]).contains("say of which, with --issuer"));
+    assert!(one(&mallory, &["--issuer", ca]).contains("it is not of that issuer"));
+    assert!(one(&bob, &["--issuer", ca]).starts_with("bob is an administrator"));
     let done = desk.json(&[&wave[..], &["--issuer", ca]].concat());
     assert_eq!(ids(&done["approved"]), [sha256(&alice)]);
     let why: Vec<String> =
@@ -245,6 +291,32 @@ fn a_wave_by_names_is_about_one_issuer_and_no_administrator(desk: &Desk) {
     let done = desk.json(&[&wave[..], &["--issuer", ca, "--create"]].concat());
     assert_eq!(ids(&done["approved"]), [sha256(&carol)]);
     assert_eq!(done["approved"][0]["new_user"], true);
+}
+
+fn a_wave_by_names_needs_issuer_and_domain_whatever_waits(desk: &Desk) {
+    desk.run(&["user", "add", "alice"]);
+    let mail = vec![SanType::Rfc822Name("alice@partner.example".try_into().unwrap())];
+    let foreign = desk.ca.issue("partner", Leaf::client("x").names(mail));
+    let ca = desk.ca.pem.to_str().unwrap();
+    let id = sha256(&foreign);
+    let check = |part: &str, more: &[&str]| {
+        for what in ["--all", &id] {
+            let command = ["inbox", "approve", what, "--user-from", "san_email.local"];
+            let error = desk.refused(2, &[&command[..], more].concat());
+            assert!(error.contains(part), "{error}");
+        }
+    };
+    // The only one that waits this night, of the one issuer and the one domain there is.
+    unmapped(desk, &foreign);
+    check("--issuer; there is: CN=Example CA", &[]);
+    check("--domain; there is: partner.example", &["--issuer", ca]);
+    let command = ["inbox", "approve", &id, "--user-from", "san_email.local", "--issuer", ca];
+    let error = desk.refused(2, &[&command[..], &["--domain", "example.com"]].concat());
+    assert!(error.contains("names nobody before that domain"), "{error}");
+    assert_eq!(desk.json(&["mapping", "list"]), json!([]));
+    desk.run(&[&command[..], &["--domain", "partner.example", "--note", "asked"]].concat());
+    let mapping = &desk.json(&["mapping", "list"])[0];
+    assert_eq!((&mapping["username"], &mapping["note"]), (&json!("alice"), &json!("asked")));
 }
 
 fn what_a_wave_cannot_give_stays_and_says_why(desk: &Desk) {
@@ -259,9 +331,10 @@ fn what_a_wave_cannot_give_stays_and_says_why(desk: &Desk) {
     for issued in [&one, &two, &far] {
         unmapped(desk, issued);
     }
-    let wave = ["inbox", "approve", "--all", "--user-from", "san_email.local"];
+    let ca = desk.ca.pem.to_str().unwrap();
+    let wave = ["inbox", "approve", "--all", "--user-from", "san_email.local", "--issuer", ca];
     let error = desk.refused(2, &wave);
-    assert!(error.contains("elsewhere.example, example.com"), "{error}");
+    assert!(error.contains("elsewhere.example; example.com"), "{error}");
     let done = desk.json(&[&wave[..], &["--domain", "example.com"]].concat());
     assert_eq!(ids(&done["approved"]), [sha256(&one)]);
     assert_eq!(done["skipped"], json!([]), "one of two domains names nobody: {done}");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli_desk::{Desk, columns};
+use crate::cli_desk::{Desk, columns, path, sha256};
 use crate::support::database::Kind;
 
 const ALICE: [&str; 10] = [
@@ -81,6 +81,37 @@ fn groups_change_all_or_none_on_sqlite() {
 #[test]
 fn groups_change_all_or_none_on_postgresql() {
     groups_change_all_or_none(Kind::Postgres);
+}
+
+fn a_revocation_that_is_half_read_goes_on_or_the_user_stays(kind: Kind) {
+    let desk = Desk::on(kind);
+    let stolen = desk.ca.client("stolen");
+    desk.run(&["user", "add", "alice"]);
+    let add = |columns: &str, values: &str| {
+        desk.sql(&format!(
+            "insert into mapping (username, {columns}, revoked_at)
+             values ('alice', {values}, '2026-01-01T00:00:00Z')"
+        ));
+    };
+    add("issuer, serial", "'nobody knows', '0A'");
+    let error = desk.refused(2, &["user", "remove", "alice", "--with-mappings"]);
+    assert!(error.starts_with("mapping 1 of alice is revoked and cannot be read"), "{error}");
+    desk.run(&["mapping", "remove", "1"]);
+    add("sha256, issuer", &format!("'{}', 'nobody knows'", sha256(&stolen)));
+    let removed = desk.json(&["user", "remove", "alice"]);
+    assert_eq!(removed["blocks"], json!([1]), "{removed}");
+    let explained = desk.say(&["explain", "--cert", &path(&stolen), "--json"]);
+    assert!(explained.out.contains("\"reason\":\"blocked\""), "{explained:?}");
+}
+
+#[test]
+fn a_revocation_that_is_half_read_goes_on_on_sqlite() {
+    a_revocation_that_is_half_read_goes_on_or_the_user_stays(Kind::Sqlite);
+}
+
+#[test]
+fn a_revocation_that_is_half_read_goes_on_on_postgresql() {
+    a_revocation_that_is_half_read_goes_on_or_the_user_stays(Kind::Postgres);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `certgate mapping reissue`: a CA is replaced, and nobody comes in who did not before.
 
+use certgate::pki::Certificate;
 use serde_json::{Value, json};
 
 use crate::cli_desk::{Desk, path, sha256};
@@ -216,5 +217,108 @@ fn fingerprints_of_the_old_ca_are_told_of_where_its_certificates_are_known() {
         assert_eq!(done["not_carried"].as_array().unwrap().len(), 1, "{done}");
         assert_eq!(done["not_carried"][0]["id"], 1);
         assert_eq!(desk.json(&["mapping", "show", "1"])["sha256"], sha256(&ours));
+    });
+}
+
+#[test]
+fn whom_a_block_of_the_old_ca_keeps_out_gets_no_twin() {
+    on_both(|desk| {
+        let new = Issuer::root(&desk.folder().join("new"), "New CA");
+        let map = |user: &str, name: &str| {
+            let subject = format!("CN={name},O=Example");
+            let add = ["mapping", "add", user, "--subject", &subject, "--issuer", pem(&desk.ca)];
+            desk.run(&add);
+        };
+        map("alice", "alice");
+        map("bob", "mallory");
+        let block = |ca: &Issuer, more: &[&str]| {
+            desk.json(&[&["block", "add", "--issuer", pem(ca)], more].concat())["id"].clone()
+        };
+        let subject = ["--subject", "CN=mallory,O=Example"];
+        block(&desk.ca, &subject);
+        // About the CA, and about another one: about nobody here.
+        block(&desk.ca, &[]);
+        let other = Issuer::root(&desk.folder().join("other"), "Other CA");
+        block(&other, &["--subject", "CN=alice,O=Example"]);
+        let act = ["mapping", "reissue", "--issuer", pem(&desk.ca), "--to", pem(&new), "--rules"];
+        let dry = || desk.json(&[&act[..], &["--dry-run"]].concat());
+        let carried = |done: &Value| -> Vec<i64> {
+            let rows = done["carried"].as_array().unwrap().iter();
+            rows.map(|one| one["id"].as_i64().unwrap()).collect()
+        };
+        desk.run(&["rule", "add", "10", "--issuer", pem(&desk.ca), "--username", "{subject.CN}"]);
+        let done = desk.json(&act);
+        assert_eq!(carried(&done), [1], "{done}");
+        assert!(why(&done, 2).starts_with("block 1 of the old CA keeps it out"), "{done}");
+        let rule = &done["rules"][0];
+        assert_eq!(rule["twin"], Value::Null, "{done}");
+        assert!(rule["why"].as_str().unwrap().starts_with("block 1 of the old CA"), "{done}");
+        let mallory = new.issue("mallory", Leaf::client("mallory"));
+        assert_eq!(who(desk, &mallory), "unmapped");
+
+        // What a mapping does not say cannot be ruled out, and a block that is off is none.
+        desk.run(&["block", "remove", "1"]);
+        let id = block(&desk.ca, &["--san-email", "mallory@example.com"]).to_string();
+        let mail = ["mapping", "add", "alice", "--san-email", "alice@example.com", "--issuer"];
+        let mail = desk.json(&[&mail[..], &[pem(&desk.ca)]].concat())["id"].clone();
+        let done = dry();
+        let part = "may keep it out, which the mapping does not tell (san_email)";
+        assert!(why(&done, 1).contains(part) && why(&done, 2).contains(part), "{done}");
+        assert!(why(&done, mail.as_i64().unwrap()).contains(part), "a person has several: {done}");
+        desk.run(&["mapping", "remove", &mail.to_string()]);
+        desk.run(&["block", "disable", &id]);
+        assert_eq!(carried(&dry()), [1, 2]);
+
+        // A common name is what a subject says of it.
+        let id = block(&desk.ca, &["--common-name", "MALLORY"]).to_string();
+        assert_eq!(carried(&dry()), [1]);
+        desk.run(&["block", "remove", &id]);
+
+        // A serial says whose it is only where the certificate is known.
+        let stolen = desk.ca.issue("stolen", Leaf::client("mallory"));
+        let certificate = Certificate::from_pem(stolen.text.as_bytes()).unwrap();
+        let id = block(&desk.ca, &["--serial", &certificate.serial.to_string()]).to_string();
+        assert!(why(&dry(), 1).contains("names a certificate of the old CA that is not known"));
+        desk.run(&["certificate", "add", &path(&stolen)]);
+        let done = dry();
+        assert_eq!(carried(&done), [1], "{done}");
+        assert!(why(&done, 2).contains("keeps out a certificate of theirs"), "{done}");
+        desk.run(&["block", "remove", &id]);
+
+        // With a block of the new CA that says the same all go on, and mallory stays out.
+        let id = block(&desk.ca, &subject).to_string();
+        let copy = block(&new, &subject).to_string();
+        desk.run(&["block", "edit", &copy, "--valid-until", "2100-01-01"]);
+        assert_eq!(carried(&dry()), [1], "a block that ends earlier is no copy");
+        desk.run(&["block", "edit", &copy, "--clear", "valid-until"]);
+        let done = desk.json(&act);
+        assert_eq!((carried(&done), &done["rules"][0]["twin"]), (vec![1, 2], &json!(11)), "{done}");
+        assert_eq!(who(desk, &mallory), "blocked", "{id}");
+    });
+}
+
+#[test]
+fn no_rule_is_copied_past_a_mapping_that_keeps_somebody_out() {
+    on_both(|desk| {
+        let new = Issuer::root(&desk.folder().join("new"), "New CA");
+        let subject = ["--subject", "CN=bob,O=Example", "--issuer", pem(&desk.ca)];
+        desk.run(&[&["mapping", "add", "bob"], &subject[..]].concat());
+        desk.run(&["mapping", "disable", "1"]);
+        // One that names a certificate only keeps nobody else out.
+        let old = path(&desk.ca.issue("old", Leaf::client("alice")));
+        desk.run(&["mapping", "add", "alice", "--cert", &old, "--by", "issuer-serial"]);
+        desk.run(&["mapping", "disable", "2"]);
+        desk.run(&["rule", "add", "10", "--issuer", pem(&desk.ca), "--username", "{subject.CN}"]);
+        let bob = new.issue("bob", Leaf::client("bob"));
+        assert_eq!(who(desk, &desk.ca.issue("bob-old", Leaf::client("bob"))), "mapping_disabled");
+        let act = ["mapping", "reissue", "--issuer", pem(&desk.ca), "--to", pem(&new), "--rules"];
+        let done = desk.json(&act);
+        let rule = &done["rules"][0];
+        assert_eq!(rule["twin"], Value::Null, "{done}");
+        assert!(rule["why"].as_str().unwrap().starts_with("mapping 1 is not carried"), "{done}");
+        assert_eq!(who(desk, &bob), "unmapped");
+        desk.run(&["mapping", "remove", "1"]);
+        assert_eq!(desk.json(&act)["rules"][0]["twin"], 11);
+        assert_eq!(who(desk, &bob), "bob");
     });
 }

@@ -42,9 +42,9 @@ pub(super) struct Approved {
 #[schema(as = Wave)]
 pub(super) struct ApproveAll {
     user_from: UserFrom,
-    /// Only those of this issuer; needed for names where the inbox holds several.
+    /// Only those of this issuer; needed for names (every user_from but renewal).
     issuer: Option<Ca>,
-    /// Only names before this domain.
+    /// Only names before this domain; needed for names before an @ (san_email.local, san_upn.local).
     domain: Option<String>,
     #[serde(default)]
     by: By,
@@ -155,6 +155,7 @@ pub(super) async fn approve_everything(call: &mut Call) -> Result<Value, Problem
         domain: body.domain,
         binding: body.by.into(),
         create: body.create,
+        note: None,
         created_by: call.creator(),
     };
     let ground = call.ground.clone();

@@ -226,6 +226,9 @@ impl From<RemoveError> for Problem {
                 "mappings_live",
                 "certificates still lead to this user; disable the user, or say with_mappings=true",
             ),
+            RemoveError::RevocationUnread { .. } => {
+                Self::conflict("revocation_unread", error.to_string())
+            }
             RemoveError::RuleAddsAgain { .. } => Self::conflict("comes_back", error.to_string()),
             RemoveError::Store(error) => error.into(),
         }

@@ -207,6 +207,25 @@ impl Work {
         act(&self.url, &mut self.broken, about(""), work).await
     }
 
+    /// Hands over the DER of every certificate of this key.
+    pub async fn each_of_key(
+        &mut self,
+        spki_sha256: &str,
+        mut each: impl FnMut(&[u8]) + Send,
+    ) -> Result<(), StoreError> {
+        let work = async {
+            on_side!(self.side, side => {
+                let sql = "select der from certificate where spki_sha256 = $1";
+                let mut rows = std::pin::pin!(sqlx::query(sql).bind(spki_sha256).fetch(&mut **side));
+                while let Some(row) = poll_fn(|context| rows.as_mut().poll_next(context)).await {
+                    each(&row?.octets(0)?);
+                }
+            });
+            Ok(())
+        };
+        act(&self.url, &mut self.broken, about(""), work).await
+    }
+
     /// Whether the inbox tells of this certificate: an operator may not want to see it again.
     pub async fn certificate_set_ignored(
         &mut self,
