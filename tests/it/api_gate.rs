@@ -1,5 +1,6 @@
 //! Who may use the API, and how it must be asked: every route, enumerated from its own document.
 
+use certgate::pki::Certificate;
 use serde_json::{Value, json};
 
 use crate::support::database::Kind;
@@ -227,4 +228,19 @@ fn questions_are_for_administrators_too_and_change_nothing() {
         assert!(preflight.header("allow").is_some_and(|allow| allow.contains("GET")), "{path}");
     }
     assert_eq!(office.state(), before);
+}
+
+#[test]
+fn a_caller_who_is_not_let_in_can_be_found_by_the_log() {
+    let office = Office::open_with(Kind::Sqlite, "log.format = \"json\"\n");
+    let answer = office.ask(&Call::get("/users").by(&office.bob));
+    assert_eq!((answer.status, answer.code().as_str()), (403, "group_required"));
+    let log = std::fs::read_to_string(office.certgate.config().with_file_name("certgate.log"));
+    let log = log.unwrap();
+    let line = log.lines().find(|line| line.contains("a caller of the API was not let in"));
+    let line: serde_json::Value = serde_json::from_str(line.unwrap()).unwrap();
+    assert_eq!(line["problem.code"], "group_required");
+    assert_eq!(line["certificate.subject"], "CN=bob,O=Example");
+    let bob = Certificate::from_file_bytes(office.bob.text.as_bytes()).unwrap();
+    assert_eq!(line["certificate.sha256"], bob.sha256.to_string());
 }

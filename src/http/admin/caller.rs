@@ -11,7 +11,7 @@ use actix_web::http::StatusCode;
 
 use super::problem::Problem;
 use crate::decide::{self, Allow, Decision, Options, Question, Required, View};
-use crate::directory::Name;
+use crate::directory::{Directory, Name};
 use crate::http::authorize::{Gate, Lines};
 use crate::operator::Shown;
 use crate::proxy::{Memory, Presented};
@@ -72,12 +72,24 @@ pub(super) fn admit(
         },
     };
     let decision = decide::decide(question, &view);
-    let (user, mapping) = match &decision {
+    let admitted = judge(&decision, view.directory, shown.clone());
+    if let Err(problem) = &admitted {
+        tell(problem, shown.as_ref());
+    }
+    admitted
+}
+
+fn judge(
+    decision: &Decision<'_>,
+    directory: Option<&Directory>,
+    shown: Option<Presented>,
+) -> Result<Caller, Problem> {
+    let (user, mapping) = match decision {
         Decision::Allow(Allow::Mapped(user, mapping)) => (user, *mapping),
         Decision::Allow(_) => return Err(not_strong()),
-        Decision::Deny(_) | Decision::Undecided(_) => return Err(denied(&decision)),
+        Decision::Deny(_) | Decision::Undecided(_) => return Err(denied(decision)),
     };
-    let kind = directory.as_deref().and_then(|directory| directory.mapping(mapping));
+    let kind = directory.and_then(|directory| directory.mapping(mapping));
     if !kind.is_some_and(|mapping| mapping.kind.is_strong()) {
         return Err(not_strong());
     }
@@ -91,6 +103,23 @@ pub(super) fn admit(
     };
     let shown = Shown { identity, certificate, is_certain: true };
     Ok(Caller { username: user.username.to_string(), mapping, shown })
+}
+
+/// One line for a caller who was not let in: whose certificate it was, so that he can be found.
+fn tell(problem: &Problem, shown: Option<&Presented>) {
+    let identity = match shown {
+        Some(Presented::Certificate(shown)) => Some(&shown.identity),
+        Some(Presented::Headers(identity)) => Some(&**identity),
+        Some(Presented::Nobody) | None => None,
+    };
+    let subject = identity.and_then(|one| one.subject.as_ref()).map(ToString::to_string);
+    let sha256 = identity.and_then(|one| one.sha256.as_ref()).map(ToString::to_string);
+    tracing::info!(
+        problem.code = problem.code,
+        certificate.subject = subject.unwrap_or_default(),
+        certificate.sha256 = sha256.unwrap_or_default(),
+        "a caller of the API was not let in"
+    );
 }
 
 fn denied(decision: &Decision<'_>) -> Problem {
