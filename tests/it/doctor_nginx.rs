@@ -202,7 +202,8 @@ fn the_shipped_sites_are_good() {
 
 #[test]
 fn a_line_taken_from_a_shipped_snippet_is_missed() {
-    let shipped = certgate::cli::demo::shipped::SNIPPETS[0].1;
+    let mut snippets = certgate::cli::demo::shipped::SNIPPETS.iter();
+    let (_, shipped) = snippets.find(|(name, _)| *name == "certgate-ask.conf").unwrap();
     let site = |ask: &str| {
         format!(
             "http {{ server {{ listen 443 ssl; ssl_verify_client optional; {ask}

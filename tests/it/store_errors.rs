@@ -156,17 +156,20 @@ async fn a_second_migration_finds_nothing_to_do(database: &Database) {
 }
 
 async fn a_schema_too_new_is_refused_and_left_alone(database: &Database) {
-    database.sql("update certgate_schema set version = 9, compatible_from = 7");
+    let (next, after) = (SCHEMA_VERSION + 1, SCHEMA_VERSION + 2);
+    database
+        .sql(&format!("update certgate_schema set version = {after}, compatible_from = {next}"));
     let opened = Store::open(&database.url(), Open::Create).await.unwrap_err();
     let migrated = Store::migrate(&database.url()).await.unwrap_err();
     for error in [opened, migrated] {
-        let StoreError::SchemaTooNew { found: 9, compatible_from: 7, known, .. } = error else {
+        let StoreError::SchemaTooNew { found, compatible_from, known, .. } = error else {
             panic!("{error:?}");
         };
-        assert_eq!(known, SCHEMA_VERSION);
+        assert_eq!((found, compatible_from, known), (after, next, SCHEMA_VERSION));
         assert!(line(&error).contains("upgrade certgate"));
     }
-    assert_eq!(database.sql("select version, compatible_from from certgate_schema"), "9|7");
+    let kept = database.sql("select version, compatible_from from certgate_schema");
+    assert_eq!(kept, format!("{after}|{next}"));
 }
 
 async fn a_newer_schema_that_admits_this_program_is_used(database: &Database) {
