@@ -15,6 +15,8 @@ use super::{Authorities, Loader, Published, is_current, notice};
 use crate::metrics::{CrlFigures, CrlTimes, Metrics};
 use crate::pki::{Fingerprint, RevocationList, UnixTime};
 
+/// More than the allocator keeps among small pieces.
+const LARGE_BYTES: usize = 64 * 1024 * 1024;
 /// How long a change can go unseen where the system does not tell of it (network file systems).
 const INTERVAL: Duration = Duration::from_secs(1);
 /// A warning is given when less than this part of a list's life is left: a third is time enough to
@@ -98,6 +100,7 @@ impl Watch {
                     self.loader.forget_stamps();
                 }
             }
+            give_back();
             let before = self.loader.problems().clone();
             let now = (self.now)();
             let looked = self.loader.look(now);
@@ -135,6 +138,13 @@ impl Watch {
             "CRLs and CAs as they hold from here on"
         );
     }
+}
+
+/// Has the allocator give what was freed since the last look back to the system: it looks for that
+/// only when a large piece of memory comes or goes, and a long list's file would stay until the next.
+fn give_back() {
+    // Never written to, so that it takes no memory itself.
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE_BYTES)));
 }
 
 /// How old the oldest list is, how soon the first one's nextUpdate comes, and how much of the life of
