@@ -1,8 +1,13 @@
-//! What `benches/flood/run` needs besides certgate: certificates, and the time that another user's
-//! requests take while strangers come as fast as they are answered.
+//! What `benches/flood/run` needs besides certgate: certificates, a flood, and the time that another
+//! user's requests take meanwhile.
 //!
-//!   flood people FOLDER                   alice's certificate, and one that strangers are made of
-//!   flood measure AUTH FOLDER COUNT PID   COUNT different strangers
+//!   flood people FOLDER                    alice's certificate, and one that strangers are made of
+//!   flood measure AUTH FOLDER COUNT PID    COUNT different strangers
+//!   flood strike AUTH FILE FIRST COUNT RATE   what `measure` starts: COUNT requests, RATE a second
+//!                                          (0: as fast as they are answered), from number FIRST on
+//!
+//! The flood stands for other machines, so it is a process of its own at the lowest priority. It
+//! asks as nginx does: over some connections, one question at a time on each.
 
 #![expect(
     clippy::expect_used,
@@ -16,6 +21,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -29,10 +35,10 @@ const SERIAL: &[u8] = b"\x41serial.";
 const PAUSE: Duration = Duration::from_millis(2);
 /// For so long each time, before and between the floods.
 const STRETCH: Duration = Duration::from_secs(5);
-/// Requests that one flooding connection sends before it reads their answers.
-const AT_ONCE: u32 = 20;
 /// Flooding connections.
-const CONNECTIONS: usize = 4;
+const CONNECTIONS: u32 = 16;
+/// The rate that is no flood yet: what two cores can shake hands with, about.
+const STEADY: u32 = 2000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -41,9 +47,11 @@ fn main() {
         ["people", folder] => make_people(Path::new(folder)),
         ["measure", auth, folder, count, pid] => {
             let alice = fs::read(Path::new(folder).join("alice.der")).expect("alice.der");
-            let stranger = fs::read(Path::new(folder).join("stranger.der")).expect("stranger.der");
-            let count = count.parse().expect("a number");
-            measure(auth, &alice, &stranger, count, pid);
+            measure(auth, &alice, Path::new(folder), count.parse().expect("a number"), pid);
+        }
+        ["strike", auth, file, first, count, rate] => {
+            let [first, count, rate] = [first, count, rate].map(|n| n.parse().expect("a number"));
+            strike(auth, &fs::read(file).expect("FILE"), first, count, rate);
         }
         _ => panic!("people FOLDER | measure AUTH FOLDER COUNT PID"),
     }
@@ -69,29 +77,38 @@ fn request(der: &[u8]) -> Vec<u8> {
     .into_bytes()
 }
 
-fn measure(auth: &str, alice: &[u8], stranger: &[u8], count: u32, pid: &str) {
+fn measure(auth: &str, alice: &[u8], folder: &Path, count: u32, pid: &str) {
     let alice = request(alice);
     println!("alice asks 500 times a second; resident {}", resident(pid));
     let idle = watch(auth, &alice, || std::thread::sleep(STRETCH));
-    println!("nobody else:             p50 {:>6.0} us  p99 {:>6.0} us", idle.0, idle.1);
-    let known = watch(auth, &alice, || flood(auth, count, &|_| alice.clone()));
-    println!("one known certificate:   p50 {:>6.0} us  p99 {:>6.0} us", known.0, known.1);
-    let at = stranger.windows(SERIAL.len()).position(|part| part == SERIAL).expect("the serial");
-    let one = |number: u32| {
-        let mut der = stranger.to_vec();
-        der[at..at + 4].copy_from_slice(&(number | 0x4000_0000).to_be_bytes());
-        request(&der)
-    };
-    let began = Instant::now();
-    let strangers = watch(auth, &alice, || flood(auth, count, &one));
-    let rate = f64::from(count) / began.elapsed().as_secs_f64();
-    println!("{count} strangers:        p50 {:>6.0} us  p99 {:>6.0} us", strangers.0, strangers.1);
-    println!(
-        "p99: {:.2} of nobody else's, {:.2} of the known one's; {rate:.0} strangers/s; resident {}",
-        strangers.1 / idle.1,
-        strangers.1 / known.1,
-        resident(pid)
-    );
+    tell("nobody else", idle, idle);
+    let steady = STEADY * u32::try_from(STRETCH.as_secs()).expect("seconds");
+    for (what, file, first, count, rate) in [
+        ("one known certificate, steady", "alice.der", 0, steady, STEADY),
+        ("different strangers, steady", "stranger.der", 0, steady, STEADY),
+        ("one known certificate", "alice.der", 0, count, 0),
+        ("different strangers", "stranger.der", steady, count, 0),
+    ] {
+        let began = Instant::now();
+        let times = watch(auth, &alice, || {
+            let done = Command::new("nice")
+                .args(["-n", "19"])
+                .arg(std::env::current_exe().expect("this program"))
+                .args(["strike", auth])
+                .arg(folder.join(file))
+                .args([first, count, rate].map(|number: u32| number.to_string()))
+                .status();
+            assert!(done.expect("nice").success(), "the flood failed");
+        });
+        let rate = f64::from(count) / began.elapsed().as_secs_f64();
+        tell(&format!("{what}: {rate:.0}/s"), times, idle);
+    }
+    println!("resident {}", resident(pid));
+}
+
+fn tell(what: &str, times: (f64, f64), idle: (f64, f64)) {
+    let ratio = times.1 / idle.1;
+    println!("{what:<45} p50 {:>6.0} us  p99 {:>6.0} us, {ratio:.2} times", times.0, times.1);
 }
 
 /// Microseconds, p50 and p99, of alice's answers while the other thing goes on.
@@ -105,7 +122,7 @@ fn watch(auth: &str, alice: &[u8], meanwhile: impl FnOnce()) -> (f64, f64) {
             while !over.load(Ordering::Relaxed) {
                 let at = Instant::now();
                 stream.write_all(alice).expect("write");
-                assert_eq!(answers(&mut stream, 1), (1, 0), "alice was kept out");
+                assert_eq!(answer(&mut stream), Some(true), "alice was kept out");
                 times.push(at.elapsed().as_secs_f64() * 1e6);
                 std::thread::sleep(PAUSE);
             }
@@ -120,39 +137,52 @@ fn watch(auth: &str, alice: &[u8], meanwhile: impl FnOnce()) -> (f64, f64) {
     (times[times.len() / 2], times[(times.len() - 1) * 99 / 100])
 }
 
-/// So many requests over several connections, as fast as they are answered.
-fn flood(auth: &str, count: u32, one: &(dyn Fn(u32) -> Vec<u8> + Sync)) {
+/// So many requests over several connections. Certificates that hold [`SERIAL`] are each another one.
+fn strike(auth: &str, der: &[u8], first: u32, count: u32, rate: u32) {
+    let at = der.windows(SERIAL.len()).position(|part| part == SERIAL);
     let next = AtomicU32::new(0);
+    let began = Instant::now();
     std::thread::scope(|scope| {
-        for _ in 0..CONNECTIONS {
+        for _ in 0..std::env::var("CONNS").ok().and_then(|v| v.parse().ok()).unwrap_or(CONNECTIONS)
+        {
             scope.spawn(|| {
                 let mut stream = TcpStream::connect(auth).expect("auth");
+                stream.set_nodelay(true).expect("nodelay");
+                let mut der = der.to_vec();
                 loop {
-                    let first = next.fetch_add(AT_ONCE, Ordering::Relaxed);
-                    if first >= count {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
                         return;
                     }
-                    let requests: Vec<u8> = (first..first + AT_ONCE).flat_map(one).collect();
-                    stream.write_all(&requests).expect("write");
-                    let (allowed, denied) = answers(&mut stream, AT_ONCE as usize);
-                    assert_eq!(allowed + denied, AT_ONCE as usize, "some other answer");
+                    if let Some(at) = at {
+                        let serial = (first + number) | 0x4000_0000;
+                        der[at..at + 4].copy_from_slice(&serial.to_be_bytes());
+                    }
+                    if rate > 0 {
+                        let due = Duration::from_secs_f64(f64::from(number) / f64::from(rate));
+                        std::thread::sleep(due.saturating_sub(began.elapsed()));
+                    }
+                    stream.write_all(&request(&der)).expect("write");
+                    assert!(answer(&mut stream).is_some(), "some other answer");
                 }
             });
         }
     });
 }
 
-/// Reads so many answers; how many were 200, and how many 401.
-fn answers(stream: &mut TcpStream, wanted: usize) -> (usize, usize) {
-    let (mut text, mut buffer) = (Vec::new(), [0; 16 * 1024]);
-    let count =
-        |text: &[u8], what: &[u8]| text.windows(what.len()).filter(|part| *part == what).count();
-    while count(&text, b"\r\n\r\n") < wanted {
+/// Reads one answer: whether it is 200; none if it is neither that nor 401.
+fn answer(stream: &mut TcpStream) -> Option<bool> {
+    let (mut text, mut buffer) = (Vec::new(), [0; 4 * 1024]);
+    while !text.ends_with(b"\r\n\r\n") {
         let read = stream.read(&mut buffer).expect("read");
         assert!(read > 0, "the connection was closed");
         text.extend_from_slice(&buffer[..read]);
     }
-    (count(&text, b"HTTP/1.1 200 "), count(&text, b"HTTP/1.1 401 "))
+    match text.get(..13)? {
+        b"HTTP/1.1 200 " => Some(true),
+        b"HTTP/1.1 401 " => Some(false),
+        _ => None,
+    }
 }
 
 fn resident(pid: &str) -> String {

@@ -97,6 +97,8 @@ struct Worker {
     gate: Arc<Gate>,
     recorder: DecisionRecorder,
     memory: RefCell<Memory>,
+    /// Held by the one that parses a certificate.
+    turn: tokio::sync::Mutex<()>,
     chains: ChainMemory,
     sampler: Sampler,
     denial_log: DenialLog,
@@ -110,6 +112,7 @@ pub fn configure(config: &mut web::ServiceConfig, gate: Arc<Gate>) {
         gate,
         recorder,
         memory: RefCell::default(),
+        turn: tokio::sync::Mutex::default(),
         chains: ChainMemory::default(),
         sampler,
         denial_log: DenialLog::default(),
@@ -125,7 +128,24 @@ async fn answer(request: HttpRequest) -> HttpResponse {
         return refusal(StatusCode::METHOD_NOT_ALLOWED);
     }
     match request.app_data::<Worker>() {
-        Some(worker) => worker.authorize(&request),
+        Some(worker) => {
+            // Who makes us parse lets all others go first, and only one does so at a time:
+            // strangers that come in their thousands wait for each other, and nobody whose
+            // certificate is known waits for more than one of them.
+            let turn = match worker.turn.try_lock() {
+                Ok(turn) => Some(turn),
+                Err(_) if worker.knows(&request) => None,
+                Err(_) => Some(worker.turn.lock().await),
+            };
+            let parses = worker.parses();
+            let response = worker.authorize(&request);
+            if worker.parses() != parses {
+                // A task of its own: the server asks a handler again that is not done, unwoken.
+                actix_web::rt::spawn(tokio::task::yield_now()).await.ok();
+            }
+            drop(turn);
+            response
+        }
         None => refusal(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
@@ -138,6 +158,14 @@ fn refusal(status: StatusCode) -> HttpResponse {
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 impl Worker {
+    fn parses(&self) -> u64 {
+        self.memory.borrow().parses()
+    }
+
+    fn knows(&self, request: &HttpRequest) -> bool {
+        self.gate.reader.knows(&Lines(request.headers()), &self.memory.borrow())
+    }
+
     fn authorize(&self, request: &HttpRequest) -> HttpResponse {
         let started = Instant::now();
         let gate = &*self.gate;

@@ -141,11 +141,8 @@ fn check(value: &[u8], limit: usize) -> Result<(), DenyReason> {
     if value.len() > limit {
         return Err(DenyReason::MalformedHeader);
     }
-    // Without an early end, so that it is many bytes at a time: a certificate has thousands, and
-    // one by one they are a quarter of all work for a request.
-    let odd = value.iter().fold(0, |odd, byte| odd | u8::from(!(0x20..=0x7E).contains(byte)));
-    match odd {
-        0 => Ok(()),
-        _ => Err(DenyReason::MalformedHeader),
-    }
+    // One maximum over all bytes, without an early end, is many bytes at a time: a certificate has
+    // thousands, and one by one they are a quarter of all work for a request.
+    let most = value.iter().fold(0, |most: u8, byte| most.max(byte.wrapping_sub(b' ')));
+    if most <= b'~' - b' ' { Ok(()) } else { Err(DenyReason::MalformedHeader) }
 }

@@ -22,15 +22,29 @@ const MAX_REMEMBERED_BYTES: usize = 16 * 1024;
 /// Parsed certificates by the bytes they were parsed from. It serves one reader: another dialect
 /// may read the same bytes otherwise.
 #[derive(Debug)]
-pub struct Memory(LruCache<Box<[u8]>, Arc<Shown>>);
+pub struct Memory {
+    parsed: LruCache<Box<[u8]>, Arc<Shown>>,
+    parses: u64,
+}
 
 impl Default for Memory {
     fn default() -> Self {
-        Self(LruCache::new(MAX_REMEMBERED))
+        Self { parsed: LruCache::new(MAX_REMEMBERED), parses: 0 }
     }
 }
 
 impl Memory {
+    /// How often something had to be parsed: the dear part of a request.
+    #[must_use]
+    pub const fn parses(&self) -> u64 {
+        self.parses
+    }
+
+    /// Whether these bytes need no parse.
+    pub(super) fn knows(&self, material: &[u8]) -> bool {
+        self.parsed.contains(material)
+    }
+
     /// The parse of exactly these bytes, which are all that `parse` sees; a failure is not
     /// remembered.
     ///
@@ -41,12 +55,13 @@ impl Memory {
         material: &[u8],
         parse: impl FnOnce(&[u8]) -> Result<Shown, DenyReason>,
     ) -> Result<Arc<Shown>, DenyReason> {
-        if let Some(shown) = self.0.get(material) {
+        if let Some(shown) = self.parsed.get(material) {
             return Ok(Arc::clone(shown));
         }
+        self.parses = self.parses.wrapping_add(1);
         let shown = Arc::new(parse(material)?);
         if material.len() <= MAX_REMEMBERED_BYTES {
-            self.0.put(material.into(), Arc::clone(&shown));
+            self.parsed.put(material.into(), Arc::clone(&shown));
         }
         Ok(shown)
     }

@@ -81,6 +81,14 @@ impl Reader {
         }
     }
 
+    /// Whether reading needs no parse of a certificate: it is remembered, or there is none.
+    pub fn knows(&self, headers: &impl Headers, memory: &Memory) -> bool {
+        match Fields::collect(&self.names, self.dialect.nothing(), headers) {
+            Ok(fields) => fields.material().is_none_or(|material| memory.knows(&material)),
+            Err(_) => true,
+        }
+    }
+
     fn read_certificate(
         &self,
         fields: &Fields<'_>,

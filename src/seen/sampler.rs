@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 
+use super::tally::MAX_STRANGERS;
 use super::{Denied, Report, Seen, Sighting};
 use crate::metrics::SeenKind;
 use crate::pki::Fingerprint;
@@ -38,6 +39,9 @@ const BUDGET_EVERY: Duration = Duration::from_secs(1);
 pub struct Sampler {
     seen: Seen,
     marks: RefCell<LruCache<Fingerprint, Mark>>,
+    /// Certificates that let nobody in: no more than a batch takes, so that a flood of them wakes
+    /// nobody up.
+    strangers: Budget,
     verified: Budget,
     others: Budget,
 }
@@ -59,7 +63,13 @@ impl Sampler {
     #[must_use]
     pub fn new(seen: Seen) -> Self {
         let marks = RefCell::new(LruCache::new(MAX_MARKS));
-        Self { seen, marks, verified: Budget::default(), others: Budget::default() }
+        Self {
+            seen,
+            marks,
+            strangers: Budget::default(),
+            verified: Budget::default(),
+            others: Budget::default(),
+        }
     }
 
     /// A verified certificate got this answer; `username` is whom it let in.
@@ -75,6 +85,11 @@ impl Sampler {
         mark.hits = mark.hits.saturating_add(1);
         let every = if username.is_some() { ALLOWED_EVERY } else { DENIED_EVERY };
         if !mark.is_due(code, every, now) {
+            return;
+        }
+        if username.is_none() && !self.strangers.take(MAX_STRANGERS, now) {
+            mark.not_before = Some(now + CHANGED_EVERY);
+            self.seen.drop_one(SeenKind::Certificate);
             return;
         }
         let sighting = Sighting {
@@ -231,6 +246,22 @@ mod tests {
         assert_eq!(told(&mut reports), [("unmapped", 1)]);
         sampler.certificate(&alice, "unmapped", None, start + CHANGED_EVERY);
         assert_eq!(told(&mut reports), [("unmapped", 101)]);
+    }
+
+    #[test]
+    fn a_flood_of_strangers_is_told_of_in_part_and_hides_nobody_who_comes_in() {
+        let (sampler, mut reports) = sampler(1000);
+        let (key, start) = (KeyPair::generate().unwrap(), Instant::now());
+        for number in 0..3 * MAX_STRANGERS {
+            let [_, _, high, low] = number.to_be_bytes();
+            let forge = Forge { serial: vec![1, high, low], ..Forge::default() };
+            let certificate = Certificate::from_der(&forge.der(&key)).unwrap();
+            sampler.certificate(&Arc::new(Shown::from(certificate)), "unmapped", None, start);
+        }
+        assert_eq!(told(&mut reports), [("unmapped", 1); MAX_STRANGERS as usize]);
+        assert_eq!(sampler.seen.metrics.seen_dropped(), u64::from(2 * MAX_STRANGERS));
+        sampler.certificate(&shown("alice"), "mapped", Some("alice"), start);
+        assert_eq!(told(&mut reports), [("mapped", 1)]);
     }
 
     #[test]

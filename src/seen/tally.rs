@@ -15,7 +15,7 @@ use crate::store::{Denial, SeenCertificate};
 /// Certificates of one batch that let somebody in.
 const MAX_KNOWN: usize = 500;
 /// Certificates of one batch that did not: an inbox of 10,000 lasts for minutes even in a flood.
-const MAX_STRANGERS: usize = 100;
+pub(super) const MAX_STRANGERS: u32 = 100;
 /// Their DER together: below what the database takes in one report, base64 included.
 const MAX_DER_BYTES: usize = 4 * 1024 * 1024;
 /// Denials of one batch.
@@ -77,7 +77,7 @@ impl Tally {
         }
         let (counted, most) = match sighting.username {
             Some(_) => (&mut self.known, MAX_KNOWN),
-            None => (&mut self.strangers, MAX_STRANGERS),
+            None => (&mut self.strangers, MAX_STRANGERS as usize),
         };
         let der_bytes = self.der_bytes + sighting.shown.certificate.der.len();
         if counted.len() >= most || der_bytes > MAX_DER_BYTES {

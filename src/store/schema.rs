@@ -18,7 +18,7 @@ struct Migration {
     sqlite: &'static str,
 }
 
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 8] = [
     Migration {
         version: 1,
         compatible_from: 1,
@@ -66,10 +66,17 @@ const MIGRATIONS: [Migration; 7] = [
         postgres: include_str!("../../migrations/postgres/0007_audit_lookup.sql"),
         sqlite: include_str!("../../migrations/sqlite/0007_audit_lookup.sql"),
     },
+    // Indexes alone.
+    Migration {
+        version: 8,
+        compatible_from: 2,
+        postgres: include_str!("../../migrations/postgres/0008_administrators.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0008_administrators.sql"),
+    },
 ];
 
 /// The schema that this program was written for: the last migration it knows.
-pub const SCHEMA_VERSION: i64 = 7;
+pub const SCHEMA_VERSION: i64 = 8;
 
 /// What a migration did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -8,6 +8,7 @@ use certgate::pki::{Certificate, UnixTime};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use crate::seen_serve::wait_until;
 use crate::support::database::Kind;
 use crate::support::office::{Call, Office};
 use crate::support::pki::Issued;
@@ -568,4 +569,50 @@ fn the_command_line_keeps_the_last_administrator_too_unless_it_is_told_otherwise
     office.ask_until(&Call::get("/whoami").by(&office.alice), 401);
     // Nobody is left, so that nothing more can be lost.
     office.certgate.run(&["user", "enable", "alice"]);
+}
+
+/// Every change reads it twice, and the tables can hold a million rows.
+#[test]
+fn who_administers_is_looked_for_by_index() {
+    let bare_serial = ["x", "X", ":", "-", "{", "}"]
+        .iter()
+        .fold("serial".to_owned(), |inner, out| format!("replace({inner}, '{out}', '')"));
+    let bare_serial = format!("lower(ltrim({bare_serial}, '0'))");
+    let questions = [
+        ("mapping", "sha256 is not null and lower(replace(sha256, ':', '')) = 'x'", "sha256"),
+        (
+            "mapping",
+            "spki_sha256 is not null and lower(replace(spki_sha256, ':', '')) = 'x'",
+            "spki_sha256",
+        ),
+        ("mapping", &format!("serial is not null and {bare_serial} = 'x'"), "serial"),
+    ];
+    let sqlite = Office::open(Kind::Sqlite);
+    for (table, condition, column) in questions {
+        let plan = sqlite
+            .database
+            .sql(&format!("explain query plan select * from {table} where {condition}"));
+        assert!(plan.contains(&format!("mapping_{column}_digits")), "{plan}");
+    }
+    // PostgreSQL counts what was really used; of tables as small as these it must be told.
+    let office = Office::open(Kind::Postgres);
+    let database = &office.database;
+    database.sql(&format!("alter database {} set enable_seqscan = off", database.name()));
+    let digest = "ab".repeat(32);
+    for pattern in [["--sha256", &digest], ["--spki-sha256", &digest]] {
+        office.certgate.run(&[&["mapping", "add", "alice"], &pattern[..]].concat());
+    }
+    let used = || {
+        database.sql(
+            "select string_agg(indexrelname, ' ' order by indexrelname)
+             from pg_stat_user_indexes where idx_scan > 0
+             and (indexrelname like 'mapping%digits' or indexrelname = 'user_group_group_name')",
+        )
+    };
+    let all = "mapping_serial_digits mapping_sha256_digits mapping_spki_sha256_digits \
+               user_group_group_name";
+    wait_until("every index was used", || {
+        office.certgate.run(&["user", "edit", "alice", "--note", "asked again"]);
+        used() == all
+    });
 }

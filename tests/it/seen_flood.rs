@@ -169,3 +169,57 @@ fn a_flood_of_strangers_is_bounded_on_postgresql() {
 fn a_flood_of_strangers_is_bounded_on_sqlite() {
     is_survived(Kind::Sqlite);
 }
+
+/// How many connections have an answer to read.
+fn answered(streams: &[TcpStream]) -> usize {
+    streams.iter().filter(|stream| stream.peek(&mut [0]).is_ok_and(|read| read > 0)).count()
+}
+
+#[test]
+fn whose_certificate_is_known_does_not_wait_for_the_strangers_before() {
+    const STRANGERS: u32 = 300;
+    let certgate = Certgate::start();
+    let people = People::new();
+    let alice = people.ca.client("alice");
+    certgate.run(&["user", "add", "alice"]);
+    certgate.run(&["mapping", "add", "alice", "--cert", alice.alone.to_str().unwrap()]);
+    certgate.wait_for_reason(&alice, "mapped");
+    let asks = format!(
+        "GET /auth HTTP/1.1\r\nHost: certgate\r\nX-SSL-Client-Verify: SUCCESS\r\n\
+         X-SSL-Client-Cert: {}\r\n\r\n",
+        alice.escaped()
+    );
+    let mut hers = TcpStream::connect(certgate.auth()).unwrap();
+    hers.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut is_let_in = || {
+        hers.write_all(asks.as_bytes()).unwrap();
+        let mut answer = [0; 4096];
+        let read = hers.read(&mut answer).unwrap();
+        assert!(answer[..read].ends_with(b"\r\n\r\n"), "an answer in pieces");
+        answer.starts_with(b"HTTP/1.1 200 ")
+    };
+    // The worker of this connection has parsed her certificate.
+    assert!(is_let_in());
+    let mut press = Press::new();
+    let mut first = 0;
+    // On a quick machine the strangers may be through before she asks: that shows nothing.
+    let overtaken = (0..50).find_map(|_| {
+        let strangers: Vec<String> =
+            (first..first + STRANGERS).map(|number| press.request(number)).collect();
+        first += STRANGERS;
+        let streams: Vec<TcpStream> =
+            strangers.iter().map(|_| TcpStream::connect(certgate.auth()).unwrap()).collect();
+        for (mut stream, stranger) in streams.iter().zip(&strangers) {
+            stream.set_nonblocking(true).unwrap();
+            stream.write_all(stranger.as_bytes()).unwrap();
+        }
+        let before = answered(&streams);
+        assert!(is_let_in());
+        let waiting = STRANGERS as usize - before;
+        let overtaken = STRANGERS as usize - answered(&streams);
+        wait_until("every stranger gets an answer", || answered(&streams) == streams.len());
+        (waiting >= 100).then_some((overtaken, waiting))
+    });
+    let (overtaken, waiting) = overtaken.expect("strangers that wait");
+    assert!(overtaken * 2 > waiting, "{overtaken} of {waiting} strangers were behind her");
+}

@@ -84,17 +84,24 @@ impl Work {
         digits: Digits,
     ) -> Result<directory::Rows, StoreError> {
         let values = match self.side {
-            Side::Postgres(_) => "(select json_array_elements_text(cast(? as json)))",
+            Side::Postgres(_) => "any(array(select json_array_elements_text(cast(? as json))))",
             Side::Sqlite(_) => "(select value from json_each(?))",
         };
-        let of = |number: &str| values.replace('?', number);
+        let is = match self.side {
+            Side::Postgres(_) => "=",
+            Side::Sqlite(_) => "in",
+        };
+        // One question for each index of 0008_administrators.
+        let of = |column: &str, digits: &str, number: &str| {
+            let values = values.replace('?', number);
+            format!("select id from mapping where {column} is not null and {digits} {is} {values}")
+        };
         let rival = format!(
             "username not in (select username from user_group where group_name = $1) \
-             and (lower(replace(sha256, ':', '')) in {} \
-                 or lower(replace(spki_sha256, ':', '')) in {} or {BARE_SERIAL} in {})",
-            of("$2"),
-            of("$3"),
-            of("$4"),
+             and id in ({} union all {} union all {})",
+            of("sha256", "lower(replace(sha256, ':', ''))", "$2"),
+            of("spki_sha256", "lower(replace(spki_sha256, ':', ''))", "$3"),
+            of("serial", BARE_SERIAL, "$4"),
         );
         let mut rows = Rows::default();
         if digits == Digits::default() {
