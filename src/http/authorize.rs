@@ -95,6 +95,7 @@ pub struct Gate {
 #[derive(Debug)]
 struct Worker {
     gate: Arc<Gate>,
+    output: Output,
     recorder: DecisionRecorder,
     memory: RefCell<Memory>,
     /// Held by the one that parses a certificate.
@@ -109,6 +110,7 @@ pub fn configure(config: &mut web::ServiceConfig, gate: Arc<Gate>) {
     let recorder = gate.metrics.recorder();
     let sampler = Sampler::new(gate.seen.clone());
     config.app_data(Worker {
+        output: gate.output.of_one_worker(),
         gate,
         recorder,
         memory: RefCell::default(),
@@ -192,7 +194,7 @@ impl Worker {
             },
         };
         let decision = decide::decide(question, &view);
-        let mut response = respond(&gate.output, &decision);
+        let mut response = respond(&self.output, &decision);
         if !matches!(decision, Decision::Allow(_)) && output::is_copied(headers) {
             output::write_refusal(decision.code(), request_id(headers), &mut response);
         }
