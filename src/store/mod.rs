@@ -252,8 +252,8 @@ async fn within<T>(
 
 /// To connect: an operator waits no longer for an address that does not answer.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// For one small query: the heartbeat that finds a deaf connection.
-const LOOK_LIMIT: Duration = Duration::from_secs(2);
+/// For one small query: the heartbeat that finds a deaf connection, within 3 s of the last answer.
+const LOOK_LIMIT: Duration = Duration::from_millis(1800);
 /// For what an operator asks: also waits for another's transaction on the same row.
 const OPERATOR_LIMIT: Duration = Duration::from_secs(15);
 /// To load everything or to migrate: a million rows take seconds.

@@ -19,7 +19,7 @@ const IDS: u64 = 6;
 /// Faults end, and this long after them everything must be seen.
 const QUIET: Duration = Duration::from_secs(4);
 /// How long a connection that says nothing is waited for.
-const LOOK_LIMIT: Duration = Duration::from_secs(2);
+const LOOK_LIMIT: Duration = Duration::from_millis(1800);
 
 /// A generator of our own: the same numbers for a seed on every machine (splitmix64).
 struct Random(u64);

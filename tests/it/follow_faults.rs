@@ -24,7 +24,7 @@ const CALLERS: usize = 8;
 /// After the database is back, everything it holds is honoured within this.
 const RECOVERY: Duration = Duration::from_secs(5);
 /// A connection that is deaf is found within this.
-const DEAF: Duration = Duration::from_millis(3_500);
+const DEAF: Duration = Duration::from_secs(3);
 
 /// How much of everything.
 struct Measure {

@@ -166,6 +166,7 @@ async fn tending_removes_what_is_old_and_settled_only(database: &Database) {
     sqlx::raw_sql("begin; create table mine (n integer)").execute(&mut open).await.unwrap();
     database.sql("insert into app_user (username) values ('bob')");
     database.sql("update change set at = at - interval '11 minutes' where key = 'bob'");
+    tend_until(database, "bob");
     database.sql(TEND);
     assert_eq!(database.sql("select key from change"), "bob", "its transaction is not settled");
     sqlx::raw_sql("commit").execute(&mut open).await.unwrap();
