@@ -143,8 +143,7 @@ fn strike(auth: &str, der: &[u8], first: u32, count: u32, rate: u32) {
     let next = AtomicU32::new(0);
     let began = Instant::now();
     std::thread::scope(|scope| {
-        for _ in 0..std::env::var("CONNS").ok().and_then(|v| v.parse().ok()).unwrap_or(CONNECTIONS)
-        {
+        for _ in 0..CONNECTIONS {
             scope.spawn(|| {
                 let mut stream = TcpStream::connect(auth).expect("auth");
                 stream.set_nodelay(true).expect("nodelay");

@@ -1,18 +1,20 @@
 //! `GET|HEAD /auth`: the question that nginx asks for every request.
 //!
 //! It turns a request into values, calls [`decide`] and turns the decision into an answer; it
-//! decides nothing itself, never waits and never touches the database.
+//! decides nothing itself and never touches the database. A request whose certificate is remembered
+//! waits for nothing; one that brings a certificate to parse waits for its turn among others that do.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use ipnet::IpNet;
 use subtle::ConstantTimeEq as _;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::denial_log::DenialLog;
 use super::output::{self, Output};
@@ -40,6 +42,10 @@ const REAL_IP_HEADER: HeaderName = HeaderName::from_static("x-real-ip");
 const ORIGINAL_HOST_HEADER: HeaderName = HeaderName::from_static("x-original-host");
 /// Longest host name that is kept, RFC 1035 2.3.4.
 const MAX_HOST_BYTES: usize = 255;
+
+/// Longest wait for the turn to have a certificate parsed: well below the half second that the
+/// shipped nginx files give us.
+const TURN_LIMIT: Duration = Duration::from_millis(100);
 
 /// Who may ask.
 #[derive(Debug, Default)]
@@ -98,8 +104,8 @@ struct Worker {
     output: Output,
     recorder: DecisionRecorder,
     memory: RefCell<Memory>,
-    /// Held by the one that parses a certificate.
-    turn: tokio::sync::Mutex<()>,
+    /// Held from one parse of a certificate to the next.
+    turn: Arc<Mutex<()>>,
     chains: ChainMemory,
     sampler: Sampler,
     denial_log: DenialLog,
@@ -114,7 +120,7 @@ pub fn configure(config: &mut web::ServiceConfig, gate: Arc<Gate>) {
         gate,
         recorder,
         memory: RefCell::default(),
-        turn: tokio::sync::Mutex::default(),
+        turn: Arc::default(),
         chains: ChainMemory::default(),
         sampler,
         denial_log: DenialLog::default(),
@@ -123,6 +129,7 @@ pub fn configure(config: &mut web::ServiceConfig, gate: Arc<Gate>) {
 }
 
 async fn answer(request: HttpRequest) -> HttpResponse {
+    let arrived = Instant::now();
     if request.path() != "/auth" {
         return refusal(StatusCode::NOT_FOUND);
     }
@@ -130,24 +137,32 @@ async fn answer(request: HttpRequest) -> HttpResponse {
         return refusal(StatusCode::METHOD_NOT_ALLOWED);
     }
     match request.app_data::<Worker>() {
-        Some(worker) => {
-            // Who makes us parse lets all others go first, and only one does so at a time:
-            // strangers that come in their thousands wait for each other, and nobody whose
-            // certificate is known waits for more than one of them.
-            let turn = match worker.turn.try_lock() {
-                Ok(turn) => Some(turn),
-                Err(_) if worker.knows(&request) => None,
-                Err(_) => Some(worker.turn.lock().await),
-            };
-            let parses = worker.parses();
-            let response = worker.authorize(&request);
-            if worker.parses() != parses {
-                // A task of its own: the server asks a handler again that is not done, unwoken.
-                actix_web::rt::spawn(tokio::task::yield_now()).await.ok();
-            }
-            drop(turn);
-            response
+        Some(worker) if worker.must_wait(&request) => {
+            // A task of its own: a handler is asked no more once its connection is given up, and
+            // a place in the queue that nobody asks holds up all behind it.
+            let waiting = wait_and_authorize(Arc::clone(&worker.turn), request.clone(), arrived);
+            actix_web::rt::spawn(waiting)
+                .await
+                .unwrap_or_else(|_| refusal(StatusCode::SERVICE_UNAVAILABLE))
         }
+        Some(worker) => {
+            let turn = Arc::clone(&worker.turn);
+            worker.authorize_in_turn(&request, arrived, || turn.try_lock_owned().ok())
+        }
+        None => refusal(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
+
+/// Waits until it is this request's turn to have a certificate parsed, and goes on without it
+/// after [`TURN_LIMIT`]: the queue is for fairness, and the proxy does not wait for ever.
+async fn wait_and_authorize(
+    turn: Arc<Mutex<()>>,
+    request: HttpRequest,
+    arrived: Instant,
+) -> HttpResponse {
+    let turn = tokio::time::timeout(TURN_LIMIT, turn.lock_owned()).await.ok();
+    match request.app_data::<Worker>() {
+        Some(worker) => worker.authorize_in_turn(&request, arrived, || turn),
         None => refusal(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
@@ -160,15 +175,42 @@ fn refusal(status: StatusCode) -> HttpResponse {
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 impl Worker {
-    fn parses(&self) -> u64 {
-        self.memory.borrow().parses()
+    /// Whether a certificate would have to be parsed while it is another's turn.
+    ///
+    /// Parsing takes five times what the rest of a request takes. So one is parsed at a time, and
+    /// the requests of all whose certificates are known go between two of them: strangers that
+    /// come in their thousands wait for each other.
+    fn must_wait(&self, request: &HttpRequest) -> bool {
+        self.turn.try_lock().is_err()
+            && self.is_trusted(request)
+            && !self.gate.reader.knows(&Lines(request.headers()), &self.memory.borrow())
     }
 
-    fn knows(&self, request: &HttpRequest) -> bool {
-        self.gate.reader.knows(&Lines(request.headers()), &self.memory.borrow())
+    fn is_trusted(&self, request: &HttpRequest) -> bool {
+        self.gate.trust.admits(request.peer_addr().map(|peer| peer.ip()), request.headers())
     }
 
-    fn authorize(&self, request: &HttpRequest) -> HttpResponse {
+    /// Authorizes; if that took a parse, the turn ends only after all others that are ready.
+    fn authorize_in_turn(
+        &self,
+        request: &HttpRequest,
+        arrived: Instant,
+        turn: impl FnOnce() -> Option<OwnedMutexGuard<()>>,
+    ) -> HttpResponse {
+        let parses = self.memory.borrow().parses();
+        let response = self.authorize(request, arrived);
+        if self.memory.borrow().parses() != parses {
+            let turn = turn();
+            actix_web::rt::spawn(async {
+                tokio::task::yield_now().await;
+                drop(turn);
+            });
+        }
+        response
+    }
+
+    fn authorize(&self, request: &HttpRequest, arrived: Instant) -> HttpResponse {
+        // After any wait: what is decided on must not be older than the answer.
         let started = Instant::now();
         let gate = &*self.gate;
         let now = (gate.now)();
@@ -185,7 +227,7 @@ impl Worker {
         let mut seen = None;
         let question = Question {
             options: Options::parse(request.query_string()),
-            proxy_is_trusted: gate.trust.admits(request.peer_addr().map(|peer| peer.ip()), headers),
+            proxy_is_trusted: self.is_trusted(request),
             presented: || {
                 let mut memory = self.memory.borrow_mut();
                 let presented = gate.reader.read(&Lines(headers), &mut memory)?;
@@ -204,7 +246,12 @@ impl Worker {
                 gate.seen.wish(wish);
             }
         }
-        self.recorder.record(decision.code_number(), started.elapsed());
+        if matches!(decision, Decision::Deny(_)) && matches!(seen, Some(Presented::Certificate(_)))
+        {
+            let is_verified = decision.is_about_verified(&gate.policy);
+            gate.reader.set_aside(&Lines(headers), &mut self.memory.borrow_mut(), is_verified);
+        }
+        self.recorder.record(decision.code_number(), arrived.elapsed());
         self.tell(&decision, seen.as_ref(), request, started);
         if let Some(count) = self.denial_log.settled(started) {
             tracing::info!(denials.left_out = count, "denials were left out of the log: too many");

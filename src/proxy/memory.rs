@@ -3,6 +3,7 @@
 //! Parsing the same PEM for every request halves the speed, and the same few clients come again
 //! and again. What is remembered is only the parse, keyed by all bytes that the parse looks
 //! at: nothing that can change, no decision. Each worker has its own, so nobody waits for a lock.
+//! Who was kept out is forgotten first, so that strangers push out each other.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -45,6 +46,15 @@ impl Memory {
         self.parsed.contains(material)
     }
 
+    /// Makes these bytes the first to be forgotten, or forgets them.
+    pub(super) fn set_aside(&mut self, material: &[u8], is_kept: bool) {
+        if is_kept {
+            self.parsed.demote(material);
+        } else {
+            self.parsed.pop(material);
+        }
+    }
+
     /// The parse of exactly these bytes, which are all that `parse` sees; a failure is not
     /// remembered.
     ///
@@ -64,5 +74,41 @@ impl Memory {
             self.parsed.put(material.into(), Arc::clone(&shown));
         }
         Ok(shown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::KeyPair;
+
+    use super::*;
+    use crate::pki::Certificate;
+    use crate::pki::forge::Forge;
+
+    #[test]
+    fn strangers_push_out_each_other_and_nobody_who_came_in() {
+        let der = Forge::default().der(&KeyPair::generate().unwrap());
+        let parse = |_: &[u8]| Ok(Shown::from(Certificate::from_der(&der).unwrap()));
+        let known = |_: &[u8]| -> Result<Shown, DenyReason> { panic!("she is remembered") };
+        let mut memory = Memory::default();
+        let full = MAX_REMEMBERED.get() - 1;
+        for number in 0..full {
+            memory.recall(format!("in {number}").as_bytes(), parse).unwrap();
+        }
+        let parses = memory.parses();
+        for number in 0..2_000 {
+            let stranger = format!("out {number}");
+            // Coming again changes nothing.
+            for _ in 0..2 {
+                memory.recall(stranger.as_bytes(), parse).unwrap();
+                memory.set_aside(stranger.as_bytes(), true);
+            }
+        }
+        assert_eq!(memory.parses() - parses, 2_000);
+        for number in 0..full {
+            memory.recall(format!("in {number}").as_bytes(), known).unwrap();
+        }
+        memory.set_aside(b"in 7", false);
+        assert!(!memory.knows(b"in 7") && memory.knows(b"in 8"));
     }
 }

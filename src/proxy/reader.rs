@@ -89,6 +89,16 @@ impl Reader {
         }
     }
 
+    /// Sets the certificate of a request that was kept out aside: whoever comes in pushes it out of
+    /// the memory, and it pushes out none of them. One that is not verified is forgotten, as what
+    /// was found of it is remembered nowhere else either.
+    pub fn set_aside(&self, headers: &impl Headers, memory: &mut Memory, is_verified: bool) {
+        let fields = Fields::collect(&self.names, self.dialect.nothing(), headers);
+        if let Some(material) = fields.ok().and_then(|fields| fields.material()) {
+            memory.set_aside(&material, is_verified);
+        }
+    }
+
     fn read_certificate(
         &self,
         fields: &Fields<'_>,

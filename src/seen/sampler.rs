@@ -1,7 +1,7 @@
 //! What of an answer is worth telling: the share of one worker.
 //!
 //! A request pays for one look into a small table. The same certificate is told of at once when it
-//! first comes or its answer changes, and then once in a while with how often it came.
+//! first comes or its answer changes, and then once in a while with how often it came. In a flood of strangers not every one is told of.
 
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroUsize;
@@ -15,6 +15,7 @@ use super::{Denied, Report, Seen, Sighting};
 use crate::metrics::SeenKind;
 use crate::pki::Fingerprint;
 use crate::proxy::Shown;
+use crate::reason::DenyReason;
 
 /// How many certificates one worker remembers having told of: 1 MiB. One that was forgotten is
 /// told of again, and what it was counted meanwhile is lost.
@@ -39,8 +40,8 @@ const BUDGET_EVERY: Duration = Duration::from_secs(1);
 pub struct Sampler {
     seen: Seen,
     marks: RefCell<LruCache<Fingerprint, Mark>>,
-    /// Certificates that let nobody in: no more than a batch takes, so that a flood of them wakes
-    /// nobody up.
+    /// Certificates of nobody: each worker tells of as many in a second as a batch takes, so that a
+    /// flood of them wakes the writer seldom.
     strangers: Budget,
     verified: Budget,
     others: Budget,
@@ -87,7 +88,7 @@ impl Sampler {
         if !mark.is_due(code, every, now) {
             return;
         }
-        if username.is_none() && !self.strangers.take(MAX_STRANGERS, now) {
+        if code == DenyReason::Unmapped.code() && !self.strangers.take(MAX_STRANGERS, now) {
             mark.not_before = Some(now + CHANGED_EVERY);
             self.seen.drop_one(SeenKind::Certificate);
             return;
