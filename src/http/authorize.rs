@@ -101,7 +101,6 @@ pub struct Gate {
 #[derive(Debug)]
 struct Worker {
     gate: Arc<Gate>,
-    output: Output,
     recorder: DecisionRecorder,
     memory: RefCell<Memory>,
     /// Held from one parse of a certificate to the next.
@@ -116,7 +115,6 @@ pub fn configure(config: &mut web::ServiceConfig, gate: Arc<Gate>) {
     let recorder = gate.metrics.recorder();
     let sampler = Sampler::new(gate.seen.clone());
     config.app_data(Worker {
-        output: gate.output.of_one_worker(),
         gate,
         recorder,
         memory: RefCell::default(),
@@ -147,10 +145,18 @@ async fn answer(request: HttpRequest) -> HttpResponse {
         }
         Some(worker) => {
             let turn = Arc::clone(&worker.turn);
-            worker.authorize_in_turn(&request, arrived, || turn.try_lock_owned().ok())
+            let clocks = Clocks { arrived, now: arrived };
+            worker.authorize_in_turn(&request, clocks, || turn.try_lock_owned().ok())
         }
         None => refusal(StatusCode::INTERNAL_SERVER_ERROR),
     }
+}
+
+/// When a request came, and the moment for which it is decided: later, if it had to wait.
+#[derive(Clone, Copy)]
+struct Clocks {
+    arrived: Instant,
+    now: Instant,
 }
 
 /// Waits until it is this request's turn to have a certificate parsed, and goes on without it
@@ -162,7 +168,10 @@ async fn wait_and_authorize(
 ) -> HttpResponse {
     let turn = tokio::time::timeout(TURN_LIMIT, turn.lock_owned()).await.ok();
     match request.app_data::<Worker>() {
-        Some(worker) => worker.authorize_in_turn(&request, arrived, || turn),
+        // What is decided on must not be older than the answer: the clock is read again.
+        Some(worker) => {
+            worker.authorize_in_turn(&request, Clocks { arrived, now: Instant::now() }, || turn)
+        }
         None => refusal(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
@@ -194,11 +203,11 @@ impl Worker {
     fn authorize_in_turn(
         &self,
         request: &HttpRequest,
-        arrived: Instant,
+        clocks: Clocks,
         turn: impl FnOnce() -> Option<OwnedMutexGuard<()>>,
     ) -> HttpResponse {
         let parses = self.memory.borrow().parses();
-        let response = self.authorize(request, arrived);
+        let response = self.authorize(request, clocks);
         if self.memory.borrow().parses() != parses {
             let turn = turn();
             actix_web::rt::spawn(async {
@@ -209,9 +218,8 @@ impl Worker {
         response
     }
 
-    fn authorize(&self, request: &HttpRequest, arrived: Instant) -> HttpResponse {
-        // After any wait: what is decided on must not be older than the answer.
-        let started = Instant::now();
+    fn authorize(&self, request: &HttpRequest, clocks: Clocks) -> HttpResponse {
+        let Clocks { arrived, now: started } = clocks;
         let gate = &*self.gate;
         let now = (gate.now)();
         let directory = gate.replica.directory();
@@ -236,7 +244,7 @@ impl Worker {
             },
         };
         let decision = decide::decide(question, &view);
-        let mut response = respond(&self.output, &decision);
+        let mut response = respond(&gate.output, &decision);
         if !matches!(decision, Decision::Allow(_)) && output::is_copied(headers) {
             output::write_refusal(decision.code(), request_id(headers), &mut response);
         }

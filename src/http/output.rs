@@ -37,20 +37,6 @@ pub struct Output {
 }
 
 impl Output {
-    /// The same names, shared with nobody. A name's clone counts itself where the name lies, and a
-    /// count that all workers write to costs a request more than all that it writes itself.
-    pub(super) fn of_one_worker(&self) -> Self {
-        let own = |name: &HeaderName| {
-            HeaderName::from_bytes(name.as_str().as_bytes()).unwrap_or_else(|_| name.clone())
-        };
-        Self {
-            user: own(&self.user),
-            groups: own(&self.groups),
-            name: own(&self.name),
-            email: own(&self.email),
-        }
-    }
-
     /// Writes the full set; what is unknown is written empty, so that nginx overwrites what a
     /// client sent.
     ///
@@ -96,6 +82,9 @@ pub(super) fn write_refusal(code: &str, request_id: &str, response: &mut HttpRes
 
 /// Plain text, which most is, is taken as it stands.
 fn encode(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'%') {
+        return HeaderValue::from_str(text);
+    }
     HeaderValue::from_str(&Cow::from(utf8_percent_encode(text, NOT_PLAIN)))
 }
 
