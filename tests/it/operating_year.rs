@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use certgate::cli::demo::application::seen;
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::seen_serve::{ask, wait_for_sql, wait_until};
@@ -470,6 +470,35 @@ fn a_year_of_calls(kind: Kind) {
     ask(certgate, Some(bob), &format!("X-Request-ID: {request}\r\n"));
     let count = format!("select count(*) from denial where request_id = '{request}'");
     wait_for_sql(&office.database, &count, "1");
+    let now = OffsetDateTime::now_utc();
+    let days = |days| (now + time::Duration::days(days)).date();
+    let leaf =
+        Leaf::client("soon over").valid(now - time::Duration::DAY, now + time::Duration::DAY);
+    let soon = ca.issue("soon", leaf);
+    let add = json!({ "certificate": soon.text });
+    assert_eq!(office.ask(&Call::meant("POST", "/certificates").json(&add).by(alice)).status, 201);
+    let (until, since) = (days(30).to_string(), days(-90).to_string());
+    let printed = [("2027-01-31", &*until), ("2026-10-31", &*since)];
+    // The last call of the block: who has not come for so long.
+    let unused = call(&office, alice, "expires.http", &printed, &[])["items"].to_string();
+    assert!(!unused.contains("soon over") && !unused.contains("bob phone"), "{unused}");
+    let list = |query: &str| -> Vec<String> {
+        let answer = office.ask(&Call::get(&format!("/certificates?{query}")).by(alice));
+        let names = answer.json()["items"].as_array().unwrap().clone();
+        names.iter().map(|one| one["subject"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(list(&format!("expires_before={until}T00:00:00Z")), ["CN=soon over,O=Example"]);
+    assert_eq!(
+        list(&format!("code=unmapped&expires_before={until}T00:00:00Z")),
+        ["CN=soon over,O=Example"]
+    );
+    let hers = list("user=alice&limit=500");
+    assert!(!hers.is_empty() && hers.iter().all(|one| one.starts_with("CN=alice")), "{hers:?}");
+    let everything = list("limit=500");
+    assert!(everything.len() > hers.len() + 1, "{everything:?}");
+    let first = office.ask(&Call::get("/certificates?user=alice&limit=1").by(alice)).json();
+    assert_eq!(first["next_cursor"].is_null(), hers.len() == 1, "{first}");
+
     let told = call(&office, alice, "denied.http", &[("5d1fa0c2", request)], &[]);
     assert_eq!(told["items"][0]["reason"], "user_disabled", "{told}");
 

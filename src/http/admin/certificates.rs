@@ -9,9 +9,10 @@ use super::mappings::Reason;
 use super::operation::{Call, Page, answer};
 use super::pattern::read_certificate;
 use super::problem::Problem;
+use super::query::{MAX_LIMIT, Query};
 use crate::directory::Directory;
 use crate::operator::{self, Standing, block_certificate, left_to};
-use crate::pki::{Certificate, Fingerprint};
+use crate::pki::{Certificate, Fingerprint, UnixTime};
 use crate::store::StoredCertificate;
 
 /// A certificate that is known, and whose it is as the service knows it.
@@ -90,12 +91,68 @@ pub(super) struct LeftMapping {
     why: String,
 }
 
+/// Which certificates are asked for.
+struct Wanted<'q> {
+    /// Whose it is, or would be but for the code.
+    user: Option<&'q str>,
+    code: Option<&'q str>,
+    /// Valid, and not for longer than this.
+    expires_before: Option<UnixTime>,
+    /// One that never came is unused since it could come.
+    unused_since: Option<UnixTime>,
+}
+
+impl<'q> Wanted<'q> {
+    fn read(query: &'q Query) -> Result<Self, Problem> {
+        let moment = |name| {
+            let moment = query.text(name).map(UnixTime::parse_rfc3339).transpose();
+            moment.map_err(|error| Problem::malformed(format!("the query: {name}: {error}")))
+        };
+        Ok(Self {
+            user: query.text("user"),
+            code: query.text("code"),
+            expires_before: moment("expires_before")?,
+            unused_since: moment("unused_since")?,
+        })
+    }
+
+    /// By its dates, which are soon looked at.
+    fn takes_row(&self, row: &StoredCertificate, now: UnixTime) -> bool {
+        if self.expires_before.is_none() && self.unused_since.is_none() {
+            return true;
+        }
+        let Ok(certificate) = Certificate::from_der(&row.der) else { return false };
+        let end = certificate.not_after;
+        let is_over = end.as_seconds() < now.as_seconds();
+        let seen = row.last_seen.as_deref().and_then(|at| UnixTime::parse_rfc3339(at).ok());
+        let seen = seen.unwrap_or(certificate.not_before);
+        self.expires_before.is_none_or(|before| !is_over && end < before)
+            && self.unused_since.is_none_or(|since| seen <= since)
+    }
+
+    fn takes(&self, known: &KnownCertificate) -> bool {
+        self.user.is_none_or(|user| known.username.as_deref() == Some(user))
+            && self.code.is_none_or(|code| known.code == code)
+    }
+}
+
 pub(super) async fn list(call: &mut Call) -> Result<Value, Problem> {
     let limit = call.query.limit();
-    let rows = call.work.certificate_page(call.query.cursor(), limit + 1).await?;
+    let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
     let directory = call.directory()?;
-    let known = rows.into_iter().filter_map(|row| known(call, row, &directory)).collect();
-    answer(Page::cut(known, limit, |one: &KnownCertificate| one.sha256.clone()))
+    let mut items = Vec::new();
+    let mut after = call.query.cursor().map(str::to_owned);
+    // What is asked for may be rare: rows are looked at until a page is full or all have been.
+    while items.len() < most {
+        let rows = call.work.certificate_page(after.as_deref(), MAX_LIMIT).await?;
+        let Some(last) = rows.last() else { break };
+        after = Some(last.sha256.clone());
+        let wanted = Wanted::read(&call.query)?;
+        let rows = rows.into_iter().filter(|row| wanted.takes_row(row, call.ground.now));
+        let known = rows.filter_map(|row| known(call, row, &directory));
+        items.extend(known.filter(|known| wanted.takes(known)));
+    }
+    answer(Page::cut(items, limit, |one: &KnownCertificate| one.sha256.clone()))
 }
 
 pub(super) async fn show(call: &mut Call) -> Result<Value, Problem> {

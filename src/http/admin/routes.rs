@@ -121,6 +121,14 @@ const DENIED: &[Parameter] = &[
     Parameter { name: "reason", kind: Kind::Word(&CODES), about: "Only of this code" },
     Parameter::text("request_id", "Only of this request"),
 ];
+const CERTIFICATES: &[Parameter] = &[
+    LIMIT,
+    CURSOR,
+    Parameter::text("user", "Only those that are this user's, or would be but for the code"),
+    Parameter { name: "code", kind: Kind::Word(&CODES), about: "Only of this code, as it is now" },
+    Parameter::text("expires_before", "Only those that are valid and expire before then, RFC 3339"),
+    Parameter::text("unused_since", "Only those that have not come since then, RFC 3339"),
+];
 const MAPPINGS: &[Parameter] =
     &[LIMIT, CURSOR, Parameter::text("user", "Only mappings of this user")];
 
@@ -170,7 +178,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     operation!(Post "/rules/{priority}/enable", rules::enable as "enable_rule", "Let a rule count again", query NONE, body None, 200 rules::Rule),
     operation!(Post "/rules/{priority}/disable", rules::disable as "disable_rule", "Let a rule not count for now", query NONE, body None, 200 rules::Rule),
 
-    operation!(Get "/certificates", certificates::list as "list_certificates", "List certificates that are known", query PAGED, body None, 200 Page<certificates::KnownCertificate>),
+    operation!(Get "/certificates", certificates::list as "list_certificates", "List certificates that are known", query CERTIFICATES, body None, 200 Page<certificates::KnownCertificate>),
     operation!(Post "/certificates", certificates::add as "add_certificate", "Hand in a certificate", query NONE, body Some(Shape::of::<certificates::Add>()), 201 certificates::KnownCertificate),
     operation!(Get "/certificates/{sha256}", certificates::show as "show_certificate", "Show a certificate, whose it is, and whose renewal it looks like", query NONE, body None, 200 certificates::KnownCertificate),
     operation!(Post "/certificates/{sha256}/block", certificates::block as "block_certificate", "Keep this certificate out, and say what its holder can still use", query NONE, body Some(Shape::of::<mappings::Reason>()), 201 certificates::Blocked),
