@@ -39,7 +39,7 @@ const ROUNDS: usize = 7;
 const STRETCH: Duration = Duration::from_secs(5);
 /// Flooding connections.
 const CONNECTIONS: u32 = 16;
-/// The rate that is no flood yet: what two cores can shake hands with, about.
+/// The rate of strangers that leaves the cores idle for most of the time.
 const STEADY: u32 = 2000;
 
 fn main() {

@@ -186,9 +186,9 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 impl Worker {
     /// Whether a certificate would have to be parsed while it is another's turn.
     ///
-    /// Parsing takes five times what the rest of a request takes. So one is parsed at a time, and
-    /// the requests of all whose certificates are known go between two of them: strangers that
-    /// come in their thousands wait for each other.
+    /// A parse doubles what a request takes. So one is parsed at a time, and the requests of all
+    /// whose certificates are known go between two of them: strangers that come in their thousands
+    /// wait for each other.
     fn must_wait(&self, request: &HttpRequest) -> bool {
         self.turn.try_lock().is_err()
             && self.is_trusted(request)

@@ -12,7 +12,7 @@ mod der;
 mod dn;
 mod fingerprint;
 #[cfg(test)]
-#[allow(dead_code, reason = "the integration tests use the rest")]
+#[expect(dead_code, reason = "the integration tests use the rest")]
 pub(crate) mod forge;
 mod identity;
 mod names;

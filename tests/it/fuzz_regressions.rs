@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 #[path = "../../fuzz/src/lib.rs"]
-#[allow(unreachable_pub, reason = "it is the library of the fuzz targets too")]
+#[expect(unreachable_pub, reason = "it is the library of the fuzz targets too")]
 mod targets;
 
 use targets::TARGETS;
