@@ -18,7 +18,7 @@ struct Migration {
     sqlite: &'static str,
 }
 
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration {
         version: 1,
         compatible_from: 1,
@@ -73,10 +73,17 @@ const MIGRATIONS: [Migration; 8] = [
         postgres: include_str!("../../migrations/postgres/0008_administrators.sql"),
         sqlite: include_str!("../../migrations/sqlite/0008_administrators.sql"),
     },
+    // An older program loads anew where it could have gone on.
+    Migration {
+        version: 9,
+        compatible_from: 2,
+        postgres: include_str!("../../migrations/postgres/0009_feed_trim.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0009_feed_trim.sql"),
+    },
 ];
 
 /// The schema that this program was written for: the last migration it knows.
-pub const SCHEMA_VERSION: i64 = 8;
+pub const SCHEMA_VERSION: i64 = 9;
 
 /// What a migration did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -208,6 +208,14 @@ async fn tending_is_one_at_a_time_and_never_waits(database: &Database) {
     .unwrap();
     database.sql("set lock_timeout = '100ms'; select certgate_tend();");
     sqlx::raw_sql("rollback").execute(&mut first).await.unwrap();
+    // Nor for somebody who takes rows out by hand.
+    database.sql(
+        "insert into block (serial) values ('0a');
+         update feed set beat_at = beat_at - interval '1 hour'",
+    );
+    sqlx::raw_sql("begin; delete from change").execute(&mut first).await.unwrap();
+    database.sql("set lock_timeout = '100ms'; select certgate_tend();");
+    sqlx::raw_sql("rollback").execute(&mut first).await.unwrap();
     // A call that finds it done lately does nothing.
     let beat = database.sql("select certgate_tend() is null; select beat_at from feed");
     assert!(

@@ -322,7 +322,7 @@ const GLANCE: &str = "
                 from pg_trigger
                 where not tgisinternal and tgrelid in ('app_user'::regclass,
                     'user_group'::regclass, 'mapping'::regclass, 'block'::regclass,
-                    'rule'::regclass))
+                    'rule'::regclass, 'change'::regclass))
             || '/' || 'change'::regclass::oid,
         pg_snapshot_xmin(pg_current_snapshot())::text,
         feed.trimmed_to::text,

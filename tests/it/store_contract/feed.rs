@@ -10,6 +10,7 @@ use crate::support::follower::Follow as _;
 
 on_both! {
     a_change_by_raw_sql_is_seen_within_a_second,
+    a_change_is_seen_though_others_were_deleted_by_hand,
     a_row_that_nobody_can_read_as_text_is_loaded_all_the_same,
     a_transaction_that_commits_after_a_later_one_is_seen,
     an_open_transaction_does_not_make_every_look_a_change,
@@ -169,6 +170,48 @@ async fn a_transaction_that_commits_after_a_later_one_is_seen(database: Database
     slow.send("commit;");
     wait_for_change(&mut session).await;
     assert_eq!(session.load().await.unwrap().mappings[0].enabled, 0);
+}
+
+async fn a_change_is_seen_though_others_were_deleted_by_hand(database: Database) {
+    database.sql(ALICE);
+    let store = database.store().await;
+    let mut open = database.open_shell();
+    if database.kind == Kind::Postgres {
+        // What commits behind an open transaction is looked at again and again.
+        open.send("begin; select pg_current_xact_id();");
+        let begun = "select count(*) from pg_stat_activity
+            where datname = current_database() and state = 'idle in transaction';";
+        let started = Instant::now();
+        while database.sql(begun) != "1" {
+            assert!(started.elapsed() < DEADLINE);
+        }
+    }
+    for (before, unseen) in [
+        // One change goes that was seen, and one comes: there are as many as before.
+        (
+            "update mapping set note = 'x';",
+            "delete from change; update mapping set enabled = false;",
+        ),
+        // One goes that nobody has seen.
+        (
+            "update mapping set note = 'y';",
+            "update mapping set enabled = true; delete from change;",
+        ),
+    ] {
+        database.sql(&format!("delete from change; {before}"));
+        let mut session = Session::start(&store).await.unwrap();
+        let cursor = session.load().await.unwrap().cursor;
+        database.sql(unseen);
+        assert_eq!(store.look(&cursor).await.unwrap(), Look::Changed, "{unseen}");
+        wait_for_change(&mut session).await;
+    }
+    if database.kind == Kind::Postgres {
+        let mut session = Session::start(&store).await.unwrap();
+        let cursor = session.load().await.unwrap().cursor;
+        database.sql("update mapping set note = 'z'; truncate change;");
+        assert_eq!(store.look(&cursor).await.unwrap(), Look::Changed);
+        wait_for_change(&mut session).await;
+    }
 }
 
 async fn an_open_transaction_does_not_make_every_look_a_change(database: Database) {
