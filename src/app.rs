@@ -11,8 +11,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use actix_web::dev::Server;
-use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use listenfd::ListenFd;
@@ -22,7 +20,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, Environment, Loaded, Role};
 use crate::http::admin;
-use crate::http::authorize::{self, Gate};
+use crate::http::auth;
+use crate::http::authorize::Gate;
 use crate::http::listener::{self, Listeners, Socket};
 use crate::http::ops;
 use crate::metrics::Metrics;
@@ -184,6 +183,23 @@ async fn open_and_load(follower: &Follower, migration: Migration) -> Result<Sess
     follower.start_session(&store).await
 }
 
+/// A server on one listener: the same limits for all, another service for each. A macro, because
+/// the type of actix-web's `App` as a service has no name.
+macro_rules! server {
+    ($socket:expr, $workers:expr, $service:expr) => {{
+        let server = HttpServer::new($service)
+            .workers($workers)
+            .keep_alive(KEEP_ALIVE)
+            .shutdown_timeout(DRAIN_SECONDS)
+            .disable_signals();
+        match $socket {
+            Socket::Tcp(socket) => server.listen(socket),
+            Socket::Unix(socket) => server.listen_uds(socket),
+        }
+        .map(HttpServer::run)
+    }};
+}
+
 /// Serves on every listener until a signal, then drains.
 async fn run(listeners: Listeners, config: &Config, gate: &Arc<Gate>) -> anyhow::Result<()> {
     // Before anybody is told that we are there: a signal that comes at once must find its ear.
@@ -197,17 +213,17 @@ async fn run(listeners: Listeners, config: &Config, gate: &Arc<Gate>) -> anyhow:
         files.extend(bound.file);
         let gate = Arc::clone(gate);
         let server = match bound.role {
-            Role::Auth => server(bound.socket, auth_workers(), move |config| {
-                authorize::configure(config, Arc::clone(&gate));
-            }),
-            Role::Ops => server(bound.socket, 1, move |config| {
-                ops::configure(config, readiness::ops_state(&gate));
+            Role::Auth => {
+                server!(bound.socket, auth_workers(), move || auth::factory(Arc::clone(&gate)))
+            }
+            Role::Ops => server!(bound.socket, 1, move || {
+                App::new().configure(|config| ops::configure(config, readiness::ops_state(&gate)))
             }),
             // One worker: what administrators do never takes from those who answer nginx.
             Role::Admin => {
                 let admin = gate::admin(config, &gate)?;
-                server(bound.socket, 1, move |config| {
-                    admin::configure(config, Arc::clone(&admin));
+                server!(bound.socket, 1, move || {
+                    App::new().configure(|config| admin::configure(config, Arc::clone(&admin)))
                 })
             }
         };
@@ -229,23 +245,6 @@ async fn run(listeners: Listeners, config: &Config, gate: &Arc<Gate>) -> anyhow:
 /// One worker for each core that we may use.
 fn auth_workers() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
-}
-
-/// A server on one listener: the same limits for all, other answers for each.
-fn server<C>(socket: Socket, workers: usize, configure: C) -> io::Result<Server>
-where
-    C: Fn(&mut ServiceConfig) + Clone + Send + 'static,
-{
-    let server = HttpServer::new(move || App::new().configure(&configure))
-        .workers(workers)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(DRAIN_SECONDS)
-        .disable_signals();
-    let server = match socket {
-        Socket::Tcp(socket) => server.listen(socket)?,
-        Socket::Unix(socket) => server.listen_uds(socket)?,
-    };
-    Ok(server.run())
 }
 
 /// The signals that end the service.

@@ -162,7 +162,7 @@ impl Directory {
             let is_decided = !matches!(found, Found::Nothing);
             let may_match = kinds.contains(kind) && !is_decided;
             // A revocation is looked for in all of the strong ones.
-            if !may_match && !kind.is_strong() {
+            if !self.mappings.has(kind) || (!may_match && !kind.is_strong()) {
                 continue;
             }
             for mapping in self.mappings.matches(kind, identity) {
@@ -171,7 +171,7 @@ impl Directory {
                     return Found::Revoked(mapping);
                 }
                 if may_match && !mapping.is_doubtful {
-                    found = found.and(kind, mapping, user, now);
+                    found.add(kind, mapping, user, now);
                 }
             }
         }
@@ -220,14 +220,14 @@ impl Directory {
 
 impl<'d> Found<'d> {
     /// One more match of the same kind.
-    fn and(self, kind: Kind, mapping: Mapping<'d>, user: User<'d>, now: UnixTime) -> Self {
-        match (self, mapping.is_active(now)) {
-            (Self::Nothing, false) => Self::Disabled(kind),
-            (Self::Nothing | Self::Disabled(_), true) => Self::Active(mapping, user),
+    fn add(&mut self, kind: Kind, mapping: Mapping<'d>, user: User<'d>, now: UnixTime) {
+        match (&*self, mapping.is_active(now)) {
+            (Self::Nothing, false) => *self = Self::Disabled(kind),
+            (Self::Nothing | Self::Disabled(_), true) => *self = Self::Active(mapping, user),
             (Self::Active(_, other), true) if other.username != user.username => {
-                Self::Ambiguous(kind)
+                *self = Self::Ambiguous(kind);
             }
-            (found, _) => found,
+            _ => {}
         }
     }
 }

@@ -1,20 +1,19 @@
-//! `GET|HEAD /auth`: the question that nginx asks for every request.
+//! The question that nginx asks for every request.
 //!
 //! It turns a request into values, calls [`decide`] and turns the decision into an answer; it
-//! decides nothing itself and never touches the database. A request whose certificate is remembered
-//! waits for nothing; one that brings a certificate to parse waits for its turn among others that do.
+//! decides nothing itself, waits for nothing and never touches the database.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use actix_http::{HttpMessage as _, Request};
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, web};
 use ipnet::IpNet;
 use subtle::ConstantTimeEq as _;
-use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::denial_log::DenialLog;
 use super::output::{self, Output};
@@ -42,10 +41,6 @@ const REAL_IP_HEADER: HeaderName = HeaderName::from_static("x-real-ip");
 const ORIGINAL_HOST_HEADER: HeaderName = HeaderName::from_static("x-original-host");
 /// Longest host name that is kept, RFC 1035 2.3.4.
 const MAX_HOST_BYTES: usize = 255;
-
-/// Longest wait for the turn to have a certificate parsed: well below the half second that the
-/// shipped nginx files give us.
-const TURN_LIMIT: Duration = Duration::from_millis(100);
 
 /// Who may ask.
 #[derive(Debug, Default)]
@@ -99,84 +94,24 @@ pub struct Gate {
 
 /// One worker's share: the gate, and what this worker parsed and verified a moment ago.
 #[derive(Debug)]
-struct Worker {
+pub(super) struct Worker {
     gate: Arc<Gate>,
     recorder: DecisionRecorder,
     memory: RefCell<Memory>,
-    /// Held from one parse of a certificate to the next.
-    turn: Arc<Mutex<()>>,
     chains: ChainMemory,
     sampler: Sampler,
     denial_log: DenialLog,
 }
 
-/// Puts the endpoint on a listener; every other path and method gets an answer that is not 2xx.
-pub fn configure(config: &mut web::ServiceConfig, gate: Arc<Gate>) {
-    let recorder = gate.metrics.recorder();
-    let sampler = Sampler::new(gate.seen.clone());
-    config.app_data(Worker {
-        gate,
-        recorder,
-        memory: RefCell::default(),
-        turn: Arc::default(),
-        chains: ChainMemory::default(),
-        sampler,
-        denial_log: DenialLog::default(),
-    });
-    config.default_service(web::to(answer));
-}
-
-async fn answer(request: HttpRequest) -> HttpResponse {
-    let arrived = Instant::now();
-    if request.path() != "/auth" {
-        return refusal(StatusCode::NOT_FOUND);
-    }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return refusal(StatusCode::METHOD_NOT_ALLOWED);
-    }
-    match request.app_data::<Worker>() {
-        Some(worker) if worker.must_wait(&request) => {
-            // A task of its own: a handler is asked no more once its connection is given up, and
-            // a place in the queue that nobody asks holds up all behind it.
-            let waiting = wait_and_authorize(Arc::clone(&worker.turn), request.clone(), arrived);
-            actix_web::rt::spawn(waiting)
-                .await
-                .unwrap_or_else(|_| refusal(StatusCode::SERVICE_UNAVAILABLE))
-        }
-        Some(worker) => {
-            let turn = Arc::clone(&worker.turn);
-            let clocks = Clocks { arrived, now: arrived };
-            worker.authorize_in_turn(&request, clocks, || turn.try_lock_owned().ok())
-        }
-        None => refusal(StatusCode::INTERNAL_SERVER_ERROR),
-    }
-}
-
 /// When a request came, and the moment for which it is decided: later, if it had to wait.
 #[derive(Clone, Copy)]
-struct Clocks {
-    arrived: Instant,
-    now: Instant,
+pub(super) struct Clocks {
+    pub(super) arrived: Instant,
+    pub(super) now: Instant,
 }
 
-/// Waits until it is this request's turn to have a certificate parsed, and goes on without it
-/// after [`TURN_LIMIT`]: the queue is for fairness, and the proxy does not wait for ever.
-async fn wait_and_authorize(
-    turn: Arc<Mutex<()>>,
-    request: HttpRequest,
-    arrived: Instant,
-) -> HttpResponse {
-    let turn = tokio::time::timeout(TURN_LIMIT, turn.lock_owned()).await.ok();
-    match request.app_data::<Worker>() {
-        // What is decided on must not be older than the answer: the clock is read again.
-        Some(worker) => {
-            worker.authorize_in_turn(&request, Clocks { arrived, now: Instant::now() }, || turn)
-        }
-        None => refusal(StatusCode::INTERNAL_SERVER_ERROR),
-    }
-}
-
-fn refusal(status: StatusCode) -> HttpResponse {
+/// An answer that decides nothing and is not 2xx.
+pub(super) fn refusal(status: StatusCode) -> HttpResponse {
     HttpResponse::build(status).insert_header((header::CACHE_CONTROL, NO_STORE)).finish()
 }
 
@@ -184,41 +119,34 @@ fn refusal(status: StatusCode) -> HttpResponse {
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 impl Worker {
-    /// Whether a certificate would have to be parsed while it is another's turn.
-    ///
-    /// A parse doubles what a request takes. So one is parsed at a time, and the requests of all
-    /// whose certificates are known go between two of them: strangers that come in their thousands
-    /// wait for each other.
-    fn must_wait(&self, request: &HttpRequest) -> bool {
-        self.turn.try_lock().is_err()
-            && self.is_trusted(request)
+    pub(super) fn new(gate: Arc<Gate>) -> Self {
+        Self {
+            recorder: gate.metrics.recorder(),
+            sampler: Sampler::new(gate.seen.clone()),
+            gate,
+            memory: RefCell::default(),
+            chains: ChainMemory::default(),
+            denial_log: DenialLog::default(),
+        }
+    }
+
+    /// Whether this request's certificate would have to be parsed.
+    pub(super) fn must_parse(&self, request: &Request) -> bool {
+        self.is_trusted(request)
             && !self.gate.reader.knows(&Lines(request.headers()), &self.memory.borrow())
     }
 
-    fn is_trusted(&self, request: &HttpRequest) -> bool {
+    /// How often a certificate had to be parsed.
+    pub(super) fn parses(&self) -> u64 {
+        self.memory.borrow().parses()
+    }
+
+    fn is_trusted(&self, request: &Request) -> bool {
         self.gate.trust.admits(request.peer_addr().map(|peer| peer.ip()), request.headers())
     }
 
-    /// Authorizes; if that took a parse, the turn ends only after all others that are ready.
-    fn authorize_in_turn(
-        &self,
-        request: &HttpRequest,
-        clocks: Clocks,
-        turn: impl FnOnce() -> Option<OwnedMutexGuard<()>>,
-    ) -> HttpResponse {
-        let parses = self.memory.borrow().parses();
-        let response = self.authorize(request, clocks);
-        if self.memory.borrow().parses() != parses {
-            let turn = turn();
-            actix_web::rt::spawn(async {
-                tokio::task::yield_now().await;
-                drop(turn);
-            });
-        }
-        response
-    }
-
-    fn authorize(&self, request: &HttpRequest, clocks: Clocks) -> HttpResponse {
+    /// Decides and answers.
+    pub(super) fn authorize(&self, request: &Request, clocks: Clocks) -> HttpResponse {
         let Clocks { arrived, now: started } = clocks;
         let gate = &*self.gate;
         let now = (gate.now)();
@@ -234,7 +162,7 @@ impl Worker {
         let headers = request.headers();
         let mut seen = None;
         let question = Question {
-            options: Options::parse(request.query_string()),
+            options: Options::parse(request.uri().query().unwrap_or_default()),
             proxy_is_trusted: self.is_trusted(request),
             presented: || {
                 let mut memory = self.memory.borrow_mut();
@@ -269,15 +197,13 @@ impl Worker {
         }
         response
     }
-}
 
-impl Worker {
     /// Tells what was seen, if anybody should know: certificates that were verified, and denials.
     fn tell(
         &self,
         decision: &Decision<'_>,
         seen: Option<&Presented>,
-        request: &HttpRequest,
+        request: &Request,
         now: Instant,
     ) {
         let verified = match seen {

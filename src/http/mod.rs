@@ -3,6 +3,7 @@
 //! Nothing here decides who may come in; that is [`crate::decide`].
 
 pub mod admin;
+pub mod auth;
 pub mod authorize;
 mod denial_log;
 pub mod inherited;

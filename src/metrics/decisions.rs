@@ -4,7 +4,9 @@
 //! workers. `prometheus-client`'s own histogram takes a lock for each observation, so that it is
 //! not used here.
 
+use std::cell::Cell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,10 +33,12 @@ const DURATION_BOUNDS: [Duration; 12] = [
     Duration::from_millis(100),
 ];
 
-/// Counts the decisions of one worker: an atomic addition for each, no lookup and no lock.
-#[derive(Clone, Debug)]
+/// Counts the decisions of one worker, without a lookup or a lock. It stays with one thread: nobody
+/// else may write what it counts.
+#[derive(Debug)]
 pub struct DecisionRecorder {
     shard: Arc<Shard>,
+    only_one_thread: PhantomData<Cell<()>>,
 }
 
 impl DecisionRecorder {
@@ -43,17 +47,22 @@ impl DecisionRecorder {
     /// list is counted in the duration only.
     pub fn record(&self, code: usize, took: Duration) {
         if let Some(counter) = self.shard.codes.get(code) {
-            counter.fetch_add(1, Ordering::Relaxed);
+            add(counter, 1);
         }
         let bucket = DURATION_BOUNDS.iter().position(|bound| took <= *bound);
         // The last one is for what is longer than every bound.
         let bucket = bucket.unwrap_or(DURATION_BOUNDS.len());
         if let Some(counter) = self.shard.buckets.get(bucket) {
-            counter.fetch_add(1, Ordering::Relaxed);
+            add(counter, 1);
         }
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.shard.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+        add(&self.shard.nanoseconds, nanoseconds);
     }
+}
+
+/// Without the lock of a `fetch_add`: nobody else writes here.
+fn add(counter: &AtomicU64, much: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(much), Ordering::Relaxed);
 }
 
 /// One worker's counters.
@@ -98,7 +107,7 @@ impl Decisions {
         let shard = Arc::new(Shard::new(self.inner.codes.len()));
         let mut shards = self.inner.shards.lock().unwrap_or_else(PoisonError::into_inner);
         shards.push(Arc::clone(&shard));
-        DecisionRecorder { shard }
+        DecisionRecorder { shard, only_one_thread: PhantomData }
     }
 }
 
