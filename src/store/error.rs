@@ -29,7 +29,7 @@ pub enum StoreError {
         /// What the column takes.
         rule: &'static str,
     },
-    /// SQLite was busy for longer than the limit.
+    /// SQLite, or a table that a migration changes, was locked for longer than the limit.
     #[error("{place}: locked by another program for {}s; end that program's transaction", limit.as_secs())]
     Busy {
         /// The database.

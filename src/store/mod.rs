@@ -258,7 +258,7 @@ const LOOK_LIMIT: Duration = Duration::from_millis(1800);
 const OPERATOR_LIMIT: Duration = Duration::from_secs(15);
 /// To load everything or to migrate: a million rows take seconds.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
-/// How long SQLite waits for another writer.
+/// How long SQLite waits for another writer, and a migration of PostgreSQL for a table.
 const BUSY_LIMIT: Duration = Duration::from_secs(5);
 /// Between two attempts to switch a file to WAL.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);

@@ -7,6 +7,7 @@
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+use super::BUSY_LIMIT;
 use super::error::StoreError;
 
 /// One step of the schema.
@@ -73,12 +74,12 @@ const MIGRATIONS: [Migration; 9] = [
         postgres: include_str!("../../migrations/postgres/0008_administrators.sql"),
         sqlite: include_str!("../../migrations/sqlite/0008_administrators.sql"),
     },
-    // An older program loads anew where it could have gone on.
+    // What is refused no program does.
     Migration {
         version: 9,
         compatible_from: 2,
-        postgres: include_str!("../../migrations/postgres/0009_feed_trim.sql"),
-        sqlite: include_str!("../../migrations/sqlite/0009_feed_trim.sql"),
+        postgres: include_str!("../../migrations/postgres/0009_feed_kept.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0009_feed_kept.sql"),
     },
 ];
 
@@ -217,14 +218,28 @@ pub(super) async fn migrate_postgres(
     }
     let found = applied_postgres(&mut transaction).await?;
     let (from, pending) = Applied::pending(found, place)?;
+    // Whoever waits for a table has all later writers wait behind.
+    let patience = format!("set local lock_timeout = '{}ms'", BUSY_LIMIT.as_millis());
+    sqlx::raw_sql(AssertSqlSafe(patience)).execute(&mut *transaction).await?;
     for step in pending {
-        sqlx::raw_sql(step.postgres).execute(&mut *transaction).await?;
+        let applied = sqlx::raw_sql(step.postgres).execute(&mut *transaction).await;
+        applied.map_err(|error| busy(error, place))?;
     }
     if let Some(last) = pending.last() {
         sqlx::raw_sql(AssertSqlSafe(record(last))).execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
     Ok(Migrated { from, to: pending.last().map_or(from, |step| step.version) })
+}
+
+/// Says of a lock that did not come in time what SQLite would say.
+fn busy(error: sqlx::Error, place: &str) -> Failure {
+    match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
+        Some(LOCK_NOT_AVAILABLE) => {
+            StoreError::Busy { place: place.to_owned(), limit: BUSY_LIMIT }.into()
+        }
+        _ => error.into(),
+    }
 }
 
 /// Applies what is pending; `begin immediate` keeps every other writer out from the first read on.
@@ -254,6 +269,8 @@ fn record(last: &Migration) -> String {
     )
 }
 
+/// https://www.postgresql.org/docs/15/errcodes-appendix.html
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// "certgate" as a number; any value would do that no other program takes in this database.
 const MIGRATION_LOCK: i64 = 0x6365_7274_6761_7465;
 

@@ -19,6 +19,7 @@ on_both! {
 }
 only_on! { on_postgres: Postgres:
     an_old_schema_is_named_and_migrated_only_on_request,
+    a_migration_waits_for_no_forgotten_transaction,
     a_wrong_password_is_told_from_a_missing_database,
     a_missing_database_is_told,
     a_database_with_another_encoding_is_refused,
@@ -218,6 +219,19 @@ async fn an_old_schema_is_named_and_migrated_only_on_request(_: &Database) {
     let migrated = Store::migrate(&database.url()).await.unwrap();
     assert_eq!(migrated, Migrated { from: 1, to: SCHEMA_VERSION });
     assert_eq!(database.rows().await.users[0].username, b"alice");
+}
+
+async fn a_migration_waits_for_no_forgotten_transaction(_: &Database) {
+    use sqlx::Connection as _;
+    let database = version_one(Which::Postgres);
+    let mut forgotten = sqlx::PgConnection::connect(&database.url_text()).await.unwrap();
+    sqlx::raw_sql("begin; update app_user set note = 'x'").execute(&mut forgotten).await.unwrap();
+    let error = Store::migrate(&database.url()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Busy { .. }), "{error:?}");
+    assert!(line(&error).contains("end that program's transaction"), "{error}");
+    sqlx::raw_sql("rollback").execute(&mut forgotten).await.unwrap();
+    let migrated = Store::migrate(&database.url()).await.unwrap();
+    assert_eq!(migrated, Migrated { from: 1, to: SCHEMA_VERSION });
 }
 
 async fn an_old_schema_is_migrated_by_opening_it_where_that_is_allowed(_: &Database) {

@@ -16,13 +16,14 @@ only_on! { on_postgres: Postgres:
     tending_removes_what_is_old_and_settled_only,
     tending_bounds_the_feed,
     tending_is_one_at_a_time_and_never_waits,
+    nobody_else_takes_a_change_out_of_the_feed,
     every_function_of_a_definer_has_a_fixed_search_path,
 }
 only_on! { on_sqlite: Sqlite: the_feed_trims_itself, numbers_of_the_feed_are_never_used_again }
 
 /// Runs it, and says what it fed.
 fn fed(database: &Database, statement: &str) -> Vec<String> {
-    database.sql("delete from change");
+    database.forget_changes();
     database.sql(statement);
     let mut fed: Vec<_> = database
         .sql("select distinct relation || ' ' || key from change")
@@ -142,6 +143,8 @@ async fn a_merge_and_a_copy_are_fed(database: &Database) {
     assert_eq!(fed(database, copy), ["mapping 9"]);
 }
 
+/// What certgate_tend() says of itself, so that the feed may be touched.
+const BY_HAND: &str = "set certgate.tending = 'on';";
 /// Has the next call tend, whoever did so lately.
 const TEND: &str = "update feed set beat_at = beat_at - interval '1 hour'; select certgate_tend();";
 
@@ -161,11 +164,13 @@ fn tend_until(database: &Database, left: &str) {
 async fn tending_removes_what_is_old_and_settled_only(database: &Database) {
     use sqlx::Connection as _;
     database.sql("insert into app_user (username) values ('alice')");
-    database.sql("update change set at = at - interval '11 minutes'");
+    database.sql(&format!("{BY_HAND} update change set at = at - interval '11 minutes'"));
     let mut open = sqlx::PgConnection::connect(&database.url_text()).await.unwrap();
     sqlx::raw_sql("begin; create table mine (n integer)").execute(&mut open).await.unwrap();
     database.sql("insert into app_user (username) values ('bob')");
-    database.sql("update change set at = at - interval '11 minutes' where key = 'bob'");
+    database.sql(&format!(
+        "{BY_HAND} update change set at = at - interval '11 minutes' where key = 'bob'"
+    ));
     tend_until(database, "bob");
     database.sql(TEND);
     assert_eq!(database.sql("select key from change"), "bob", "its transaction is not settled");
@@ -208,19 +213,29 @@ async fn tending_is_one_at_a_time_and_never_waits(database: &Database) {
     .unwrap();
     database.sql("set lock_timeout = '100ms'; select certgate_tend();");
     sqlx::raw_sql("rollback").execute(&mut first).await.unwrap();
-    // Nor for somebody who takes rows out by hand.
-    database.sql(
-        "insert into block (serial) values ('0a');
-         update feed set beat_at = beat_at - interval '1 hour'",
-    );
-    sqlx::raw_sql("begin; delete from change").execute(&mut first).await.unwrap();
-    database.sql("set lock_timeout = '100ms'; select certgate_tend();");
-    sqlx::raw_sql("rollback").execute(&mut first).await.unwrap();
     // A call that finds it done lately does nothing.
     let beat = database.sql("select certgate_tend() is null; select beat_at from feed");
     assert!(
         beat.ends_with(&database.sql("select certgate_tend() is null; select beat_at from feed"))
     );
+}
+
+async fn nobody_else_takes_a_change_out_of_the_feed(database: &Database) {
+    database.sql("insert into block (serial) values ('0a')");
+    for by_hand in [
+        "delete from change",
+        "truncate change",
+        "update change set xid = '5'",
+        "set session_replication_role = replica; delete from change",
+        "with gone as (delete from change returning 1) select count(*) from gone",
+    ] {
+        // Also when somebody tended in the same session.
+        let refused = format!("{TEND} {by_hand}");
+        assert!(database.error(&refused).contains("followers count on"), "{by_hand}");
+    }
+    assert_eq!(database.sql("select relation, key from change"), "block|1");
+    database.sql("truncate block");
+    assert_eq!(database.sql("select relation, key from change where key = ''"), "block|");
 }
 
 async fn every_function_of_a_definer_has_a_fixed_search_path(database: &Database) {

@@ -208,7 +208,8 @@ async fn an_open_transaction_does_not_make_every_look_find_changes(database: &Da
 }
 
 /// Has the feed's next tending happen now, and everything in it be old.
-const TEND_OLD: &str = "update change set at = at - interval '1 hour';
+const TEND_OLD: &str = "set certgate.tending = 'on';
+    update change set at = at - interval '1 hour';
     update feed set beat_at = beat_at - interval '1 hour';
     select certgate_tend();";
 

@@ -119,6 +119,7 @@ fn seen(row: &PgRow) -> Result<Seen, sqlx::Error> {
         next: unsigned(row, 1)?,
         trimmed_to: unsigned(row, 2)?,
         since_cursor: count(row, 3)?,
+        is_fed: row.try_get(8)?,
     };
     let is_standby: bool = row.try_get(4)?;
     let age: f64 = row.try_get(6)?;
@@ -310,7 +311,8 @@ async fn listener(url: &DatabaseUrl, options: &PgConnectOptions) -> Result<PgLis
 /// One snapshot for all that follows.
 const SNAPSHOT: &str = "begin isolation level repeatable read, read only";
 /// Server with its tables and triggers; where the next look starts; how far the feed is trimmed;
-/// changes from the cursor on; standby; heartbeat and its age; whether this is our own backend.
+/// changes from the cursor on; standby; heartbeat and its age; whether this is our own backend;
+/// whether changes are written down at all.
 ///
 /// A restored dump makes the tables anew or turns the triggers off, and its changes carry ids of
 /// another time: both are another server to a cursor.
@@ -330,7 +332,11 @@ const GLANCE: &str = "
         pg_is_in_recovery(),
         (extract(epoch from feed.beat_at) * 1000000)::bigint,
         extract(epoch from clock_timestamp() - feed.beat_at)::float8,
-        coalesce(current_setting('certgate.session', true), '') <> ''
+        coalesce(current_setting('certgate.session', true), '') <> '',
+        coalesce((select bool_and(tgenabled in ('O', 'A')) and count(*) >= 20 from pg_trigger
+            where tgname ~ '_changed_(insert|update|delete|truncate)$' and tgrelid in (
+                'app_user'::regclass, 'user_group'::regclass, 'mapping'::regclass,
+                'block'::regclass, 'rule'::regclass)), false)
     from feed";
 /// The transactions that a snapshot sees although older ones had not ended.
 const SEEN: &str = "

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use certgate::store::{Look, Session, StoreError};
+use certgate::store::{Look, Looked, Session, StoreError};
 
 use super::on_both;
 use crate::support::database::{Database, Kind};
@@ -10,7 +10,7 @@ use crate::support::follower::Follow as _;
 
 on_both! {
     a_change_by_raw_sql_is_seen_within_a_second,
-    a_change_is_seen_though_others_were_deleted_by_hand,
+    a_change_is_seen_though_others_were_taken_out_by_hand,
     a_row_that_nobody_can_read_as_text_is_loaded_all_the_same,
     a_transaction_that_commits_after_a_later_one_is_seen,
     an_open_transaction_does_not_make_every_look_a_change,
@@ -47,7 +47,7 @@ fn keys(database: &Database, after: &str) -> Vec<String> {
 async fn each_change_leaves_its_old_and_new_keys(database: Database) {
     let rows = "select relation || ' ' || coalesce(nullif(key, ''), 'all') from change;";
     let expect = |sql: &str, expected: &[&str]| {
-        database.sql("delete from change;");
+        database.forget_changes();
         database.sql(sql);
         assert_eq!(keys(&database, rows), expected, "{sql}");
     };
@@ -172,44 +172,24 @@ async fn a_transaction_that_commits_after_a_later_one_is_seen(database: Database
     assert_eq!(session.load().await.unwrap().mappings[0].enabled, 0);
 }
 
-async fn a_change_is_seen_though_others_were_deleted_by_hand(database: Database) {
+async fn a_change_is_seen_though_others_were_taken_out_by_hand(database: Database) {
     database.sql(ALICE);
     let store = database.store().await;
-    let mut open = database.open_shell();
-    if database.kind == Kind::Postgres {
-        // What commits behind an open transaction is looked at again and again.
-        open.send("begin; select pg_current_xact_id();");
-        let begun = "select count(*) from pg_stat_activity
-            where datname = current_database() and state = 'idle in transaction';";
-        let started = Instant::now();
-        while database.sql(begun) != "1" {
-            assert!(started.elapsed() < DEADLINE);
-        }
-    }
-    for (before, unseen) in [
-        // One change goes that was seen, and one comes: there are as many as before.
-        (
-            "update mapping set note = 'x';",
-            "delete from change; update mapping set enabled = false;",
-        ),
+    for changes in [
+        // One that was seen goes and one comes: there are as many as before.
+        "delete from change where key = '1'; update mapping set enabled = false;",
         // One goes that nobody has seen.
-        (
-            "update mapping set note = 'y';",
-            "update mapping set enabled = true; delete from change;",
-        ),
+        "update mapping set enabled = true; delete from change where key = '1';",
+        "update mapping set enabled = false; delete from change;",
     ] {
-        database.sql(&format!("delete from change; {before}"));
         let mut session = Session::start(&store).await.unwrap();
         let cursor = session.load().await.unwrap().cursor;
-        database.sql(unseen);
-        assert_eq!(store.look(&cursor).await.unwrap(), Look::Changed, "{unseen}");
-        wait_for_change(&mut session).await;
-    }
-    if database.kind == Kind::Postgres {
-        let mut session = Session::start(&store).await.unwrap();
-        let cursor = session.load().await.unwrap().cursor;
-        database.sql("update mapping set note = 'z'; truncate change;");
-        assert_eq!(store.look(&cursor).await.unwrap(), Look::Changed);
+        match database.kind {
+            // Nobody may: a row can leave the feed without a trace there.
+            Kind::Postgres => database.sql_whatever_fails(changes),
+            Kind::Sqlite => drop(database.sql(changes)),
+        }
+        assert_eq!(store.look(&cursor).await.unwrap(), Look::Changed, "{changes}");
         wait_for_change(&mut session).await;
     }
 }
@@ -320,13 +300,39 @@ async fn a_lost_connection_ends_the_session() {
 }
 
 #[tokio::test]
+async fn while_changes_are_not_written_down_everything_is_read_anew() {
+    let database = Database::migrated(Kind::Postgres).await;
+    database.sql(ALICE);
+    let store = database.store().await;
+    for (off, on) in [
+        ("disable trigger mapping_changed_update", "enable always trigger mapping_changed_update"),
+        ("disable trigger all", "enable trigger all"),
+        ("enable replica trigger mapping_changed_insert", "enable trigger mapping_changed_insert"),
+    ] {
+        database.sql(&format!("alter table mapping {off};"));
+        // Whoever comes now has seen nothing else.
+        let mut session = Session::start(&store).await.unwrap();
+        for enabled in [0, 1] {
+            assert_eq!(session.load().await.unwrap().mappings[0].enabled, 1 - enabled);
+            database.sql(&format!("update mapping set enabled = {enabled}::bool;"));
+            let looked = session.look().await.unwrap();
+            assert!(matches!(looked, Looked::Reload(_)), "{off}: {looked:?}");
+        }
+        database.sql(&format!("alter table mapping {on};"));
+        session.load().await.unwrap();
+        assert!(!session.look().await.unwrap().is_news(), "{on}");
+    }
+}
+
+#[tokio::test]
 async fn a_trimmed_feed_asks_a_late_cursor_to_load_anew() {
     let database = Database::migrated(Kind::Postgres).await;
     let store = database.store().await;
     let late = store.load().await.unwrap().cursor;
     database.sql(ALICE);
     database.sql(
-        "update change set at = now() - interval '1 hour';
+        "set certgate.tending = 'on';
+         update change set at = now() - interval '1 hour';
          update feed set beat_at = now() - interval '1 hour';
          select certgate_tend();",
     );
