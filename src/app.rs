@@ -184,7 +184,7 @@ async fn open_and_load(follower: &Follower, migration: Migration) -> Result<Sess
 }
 
 /// A server on one listener: the same limits for all, another service for each. A macro, because
-/// the type of actix-web's `App` as a service has no name.
+/// the trait that `HttpServer` asks of a service is not among those that actix-web shows.
 macro_rules! server {
     ($socket:expr, $workers:expr, $service:expr) => {{
         let server = HttpServer::new($service)
@@ -242,9 +242,10 @@ async fn run(listeners: Listeners, config: &Config, gate: &Arc<Gate>) -> anyhow:
     ended
 }
 
-/// One worker for each core that we may use.
+/// One worker for every second core that we may use: nginx needs the others, and workers for all
+/// cores take turns with nginx's instead of working beside them (`docs/performance.md`).
 fn auth_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get).div_ceil(2)
 }
 
 /// The signals that end the service.

@@ -28,8 +28,11 @@ async fn answer() -> HttpResponse {
 }
 
 fn main() -> std::io::Result<()> {
-    let address = std::env::args().nth(1).expect("usage: bare ADDRESS:PORT");
-    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let address = std::env::args().nth(1).expect("usage: bare ADDRESS:PORT [WORKERS]");
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let workers = std::env::args()
+        .nth(2)
+        .map_or(cores.div_ceil(2), |workers| workers.parse().expect("WORKERS is a number"));
     actix_web::rt::System::new().block_on(async move {
         HttpServer::new(|| App::new().default_service(web::to(answer)))
             .workers(workers)

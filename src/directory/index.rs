@@ -155,18 +155,14 @@ impl MappingIndex {
         self.shelf.iter().filter_map(Mapping::unpack)
     }
 
-    /// Whether there is any mapping of that kind.
-    pub(super) fn has(&self, kind: Kind) -> bool {
-        self.counts.get(kind as usize).is_some_and(|count| *count > 0)
-    }
-
     /// The mappings of one kind that match.
     pub(super) fn matches<'d, 'i>(
         &'d self,
         kind: Kind,
         identity: &'i Identity,
     ) -> impl Iterator<Item = Mapping<'d>> + use<'d, 'i> {
-        let keys = self.has(kind).then(|| keys(kind, identity));
+        let is_used = self.counts.get(kind as usize).is_some_and(|count| *count > 0);
+        let keys = is_used.then(|| keys(kind, identity));
         keys.into_iter()
             .flatten()
             .flat_map(move |key| self.shelf.find(self.hash(kind, key)))

@@ -83,7 +83,7 @@ pub(super) fn write_refusal(code: &str, request_id: &str, response: &mut HttpRes
 /// Plain text, which most is, is taken as it stands.
 fn encode(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     // Without an early end, so that many bytes are looked at at a time.
-    let is_odd = |byte: u8| byte.wrapping_sub(b' ') > b'~' - b' ' || byte == b'%';
+    let is_odd = |byte: u8| !(b' '..=b'~').contains(&byte) || byte == b'%';
     if !text.bytes().fold(false, |any, byte| any | is_odd(byte)) {
         return HeaderValue::from_str(text);
     }
@@ -120,6 +120,8 @@ mod tests {
             ("a\r\nb", "a%0D%0Ab"),
             ("alice@example.com", "alice@example.com"),
             ("", ""),
+            (" ~", " ~"),
+            ("\x1f\x7f", "%1F%7F"),
         ];
         for (text, encoded) in table {
             assert_eq!(encode(text).unwrap(), encoded, "{text}");

@@ -33,12 +33,12 @@ const DURATION_BOUNDS: [Duration; 12] = [
     Duration::from_millis(100),
 ];
 
-/// Counts the decisions of one worker, without a lookup or a lock. It stays with one thread: nobody
-/// else may write what it counts.
+/// Counts the decisions of one worker, without a lookup or a lock. It is in the hands of one thread
+/// at a time, and has no copies: nobody else writes what it counts.
 #[derive(Debug)]
 pub struct DecisionRecorder {
     shard: Arc<Shard>,
-    only_one_thread: PhantomData<Cell<()>>,
+    one_thread_at_a_time: PhantomData<Cell<()>>,
 }
 
 impl DecisionRecorder {
@@ -107,7 +107,7 @@ impl Decisions {
         let shard = Arc::new(Shard::new(self.inner.codes.len()));
         let mut shards = self.inner.shards.lock().unwrap_or_else(PoisonError::into_inner);
         shards.push(Arc::clone(&shard));
-        DecisionRecorder { shard, only_one_thread: PhantomData }
+        DecisionRecorder { shard, one_thread_at_a_time: PhantomData }
     }
 }
 
