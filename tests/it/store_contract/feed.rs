@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use certgate::store::{Look, Looked, Session, StoreError};
+use certgate::store::{Look, Looked, Session, Store, StoreError};
 
 use super::on_both;
 use crate::support::database::{Database, Kind};
@@ -322,6 +322,35 @@ async fn while_changes_are_not_written_down_everything_is_read_anew() {
         session.load().await.unwrap();
         assert!(!session.look().await.unwrap().is_news(), "{on}");
     }
+}
+
+#[tokio::test]
+async fn an_owner_who_is_no_superuser_migrates_tends_and_keeps_the_feed() {
+    let database = Database::empty(Kind::Postgres);
+    let (name, role) = (database.name(), format!("{}_owner", database.name()));
+    database.sql(&format!(
+        "create role {role} login password 'plain'; alter database {name} owner to {role};"
+    ));
+    Store::migrate(&database.url_as(&role, "plain")).await.unwrap();
+    database.sql(&format!("set role {role}; {ALICE}"));
+    let refused = database.refused(&format!("set role {role}; delete from change;"));
+    assert!(refused.contains("followers count on"), "{refused}");
+    let tend = format!(
+        "set role {role};
+         begin; set local certgate.tending = 'on'; update change set at = now() - interval '1 hour';
+         commit;
+         update feed set beat_at = now() - interval '1 hour';
+         select certgate_tend();"
+    );
+    // Other tests' transactions on the same server keep changes from being settled for a while.
+    let started = Instant::now();
+    while database.sql("select count(*) from change;") != "0" {
+        assert!(started.elapsed() < 3 * DEADLINE);
+        database.sql(&tend);
+    }
+    database.sql(&format!(
+        "alter database {name} owner to current_user; drop owned by {role}; drop role {role};"
+    ));
 }
 
 #[tokio::test]
