@@ -232,10 +232,10 @@ pub(super) async fn migrate_postgres(
     Ok(Migrated { from, to: pending.last().map_or(from, |step| step.version) })
 }
 
-/// Says of a lock that did not come in time what SQLite would say.
+/// Says of a lock that did not come what SQLite would say.
 fn busy(error: sqlx::Error, place: &str) -> Failure {
     match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
-        Some(LOCK_NOT_AVAILABLE) => {
+        Some(LOCK_NOT_AVAILABLE | DEADLOCK_DETECTED) => {
             StoreError::Busy { place: place.to_owned(), limit: BUSY_LIMIT }.into()
         }
         _ => error.into(),
@@ -269,8 +269,10 @@ fn record(last: &Migration) -> String {
     )
 }
 
-/// https://www.postgresql.org/docs/15/errcodes-appendix.html
+/// <https://www.postgresql.org/docs/15/errcodes-appendix.html>
 const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// The same page.
+const DEADLOCK_DETECTED: &str = "40P01";
 /// "certgate" as a number; any value would do that no other program takes in this database.
 const MIGRATION_LOCK: i64 = 0x6365_7274_6761_7465;
 

@@ -395,7 +395,6 @@ impl Play {
             next: contents.xmin(),
             trimmed_to: contents.trimmed_to,
             since_cursor: since.len() as u64,
-            is_fed: true,
         };
         match position.glance(&glance) {
             Glanced::Same(next) => {

@@ -229,8 +229,8 @@ async fn nobody_else_takes_a_change_out_of_the_feed(database: &Database) {
         "set session_replication_role = replica; delete from change",
         "with gone as (delete from change returning 1) select count(*) from gone",
     ] {
-        // Also when somebody tended in the same session.
-        let refused = format!("{TEND} {by_hand}");
+        // Also when somebody tended in the same transaction.
+        let refused = format!("begin; {TEND} {by_hand}");
         assert!(database.error(&refused).contains("followers count on"), "{by_hand}");
     }
     assert_eq!(database.sql("select relation, key from change"), "block|1");

@@ -32,8 +32,6 @@ pub(crate) struct Glance {
     pub(crate) trimmed_to: u64,
     /// Changes that are visible of transactions from the cursor on.
     pub(crate) since_cursor: u64,
-    /// Whether the triggers that feed are on.
-    pub(crate) is_fed: bool,
 }
 
 /// A change that the cursor has not seen.
@@ -62,9 +60,6 @@ impl Position {
     pub(crate) fn glance(&self, glance: &Glance) -> Glanced {
         if glance.server != self.server {
             return Glanced::Reload("another server, or other tables or triggers");
-        }
-        if !glance.is_fed {
-            return Glanced::Reload("a trigger is off that writes changes down");
         }
         if glance.trimmed_to > self.next && glance.trimmed_to != self.trimmed_to {
             return Glanced::Reload("the feed was trimmed past what was seen");

@@ -119,8 +119,10 @@ fn seen(row: &PgRow) -> Result<Seen, sqlx::Error> {
         next: unsigned(row, 1)?,
         trimmed_to: unsigned(row, 2)?,
         since_cursor: count(row, 3)?,
-        is_fed: row.try_get(8)?,
     };
+    if !row.try_get(8)? {
+        return Err(sqlx::Error::Configuration(NOT_FED.into()));
+    }
     let is_standby: bool = row.try_get(4)?;
     let age: f64 = row.try_get(6)?;
     let age = Duration::try_from_secs_f64(age).unwrap_or_default();
@@ -312,7 +314,7 @@ async fn listener(url: &DatabaseUrl, options: &PgConnectOptions) -> Result<PgLis
 const SNAPSHOT: &str = "begin isolation level repeatable read, read only";
 /// Server with its tables and triggers; where the next look starts; how far the feed is trimmed;
 /// changes from the cursor on; standby; heartbeat and its age; whether this is our own backend;
-/// whether changes are written down at all.
+/// whether all of the triggers are on that write changes down and keep them.
 ///
 /// A restored dump makes the tables anew or turns the triggers off, and its changes carry ids of
 /// another time: both are another server to a cursor.
@@ -333,11 +335,17 @@ const GLANCE: &str = "
         (extract(epoch from feed.beat_at) * 1000000)::bigint,
         extract(epoch from clock_timestamp() - feed.beat_at)::float8,
         coalesce(current_setting('certgate.session', true), '') <> '',
-        coalesce((select bool_and(tgenabled in ('O', 'A')) and count(*) >= 20 from pg_trigger
-            where tgname ~ '_changed_(insert|update|delete|truncate)$' and tgrelid in (
-                'app_user'::regclass, 'user_group'::regclass, 'mapping'::regclass,
-                'block'::regclass, 'rule'::regclass)), false)
+        (select count(*) = 21 from pg_trigger join pg_class on pg_class.oid = tgrelid
+            where tgenabled in ('O', 'A') and (
+                tgrelid in ('app_user'::regclass, 'user_group'::regclass, 'mapping'::regclass,
+                    'block'::regclass, 'rule'::regclass)
+                and tgname in (relname || '_changed_insert', relname || '_changed_update',
+                    relname || '_changed_delete', relname || '_changed_truncate')
+                or tgrelid = 'change'::regclass and tgname = 'change_kept'))
     from feed";
+/// What to say where changes are not all written down: then a look finds nothing, whatever changed.
+const NOT_FED: &str = "a trigger of certgate's tables is off or gone, so that changes are not seen; \
+     put each on again with `alter table ... enable always trigger ...`";
 /// The transactions that a snapshot sees although older ones had not ended.
 const SEEN: &str = "
     select xid::text, count(*) from change
