@@ -11,7 +11,3 @@ create index mapping_serial_digits on mapping ((lower(ltrim(replace(replace(repl
 comment on index mapping_serial_digits is 'rows of one serial number, however it is spelled';
 create index user_group_group_name on user_group (group_name);
 comment on index user_group_group_name is 'the members of a group';
-
--- An index over an expression is of use only once it is known how often its values come.
-analyze mapping;
-analyze user_group;

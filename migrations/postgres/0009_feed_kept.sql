@@ -61,3 +61,8 @@ begin
     end if;
 end
 $$;
+
+-- An index over an expression, as the last step made, is of use only once it is known how often its
+-- values come.
+analyze mapping;
+analyze user_group;

@@ -21,7 +21,6 @@ use self::forge::Forge;
 
 mod corpus;
 #[path = "../../src/pki/forge.rs"]
-#[allow(dead_code, reason = "the unit tests of the room use the rest")]
 pub(crate) mod forge;
 
 #[test]

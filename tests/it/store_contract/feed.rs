@@ -37,6 +37,16 @@ async fn wait_for_change(session: &mut Session) -> Duration {
     started.elapsed()
 }
 
+/// On PostgreSQL: until the open shell's transaction stands idle.
+fn wait_until_begun(database: &Database) {
+    let idle = "select count(*) from pg_stat_activity
+        where datname = current_database() and state = 'idle in transaction';";
+    let started = Instant::now();
+    while database.sql(idle) != "1" {
+        assert!(started.elapsed() < DEADLINE);
+    }
+}
+
 fn keys(database: &Database, after: &str) -> Vec<String> {
     let keys = database.sql(after);
     let mut keys: Vec<_> = keys.lines().map(str::to_owned).collect();
@@ -157,12 +167,7 @@ async fn a_transaction_that_commits_after_a_later_one_is_seen(database: Database
     let mut session = Session::start(&store).await.unwrap();
     let mut slow = database.open_shell();
     slow.send("begin; update mapping set enabled = false;");
-    let idle = "select count(*) from pg_stat_activity
-        where datname = current_database() and state = 'idle in transaction';";
-    let started = Instant::now();
-    while database.sql(idle) != "1" {
-        assert!(started.elapsed() < DEADLINE);
-    }
+    wait_until_begun(&database);
     session.load().await.unwrap();
     database.sql("update block set reason = 'later, but first';");
     wait_for_change(&mut session).await;
@@ -177,12 +182,7 @@ async fn a_change_is_seen_though_others_were_taken_out_by_hand(database: Databas
     if database.kind == Kind::Postgres {
         // What commits behind an open transaction is counted at each look.
         open.send("begin; select pg_current_xact_id();");
-        let begun = "select count(*) from pg_stat_activity
-            where datname = current_database() and state = 'idle in transaction';";
-        let started = Instant::now();
-        while database.sql(begun) != "1" {
-            assert!(started.elapsed() < DEADLINE);
-        }
+        wait_until_begun(&database);
     }
     database.sql(ALICE);
     let store = database.store().await;
