@@ -11,6 +11,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use actix_http::KeepAlive;
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use listenfd::ListenFd;
@@ -31,8 +32,8 @@ use crate::seen::seen;
 use crate::store::{DatabaseUrl, Open, SCHEMA_VERSION, Session, Store, StoreError};
 use crate::sync::{Follower, Keeper, Replica, SnapshotFile, StalenessWatch};
 
-/// Longer than nginx keeps its upstream connections (60 s), so that it is nginx who closes them.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a connection to the listeners for people may be idle.
+const IDLE_LIMIT: Duration = Duration::from_secs(75);
 /// How long answers under way may take after a SIGTERM; an answer takes microseconds.
 const DRAIN_SECONDS: u64 = 10;
 
@@ -186,10 +187,10 @@ async fn open_and_load(follower: &Follower, migration: Migration) -> Result<Sess
 /// A server on one listener: the same limits for all, another service for each. A macro, because
 /// the trait that `HttpServer` asks of a service is not among those that actix-web shows.
 macro_rules! server {
-    ($socket:expr, $workers:expr, $service:expr) => {{
+    ($socket:expr, $workers:expr, $idle:expr, $service:expr) => {{
         let server = HttpServer::new($service)
             .workers($workers)
-            .keep_alive(KEEP_ALIVE)
+            .keep_alive($idle)
             .shutdown_timeout(DRAIN_SECONDS)
             .disable_signals();
         match $socket {
@@ -214,15 +215,20 @@ async fn run(listeners: Listeners, config: &Config, gate: &Arc<Gate>) -> anyhow:
         let gate = Arc::clone(gate);
         let server = match bound.role {
             Role::Auth => {
-                server!(bound.socket, auth_workers(), move || auth::factory(Arc::clone(&gate)))
+                // It is nginx who closes a connection that it does not need; a timer of ours would
+                // be set and stopped for every request, and hold only those who say nothing at all.
+                bound.socket.probe_idle_peers().context("cannot have idle peers probed")?;
+                server!(bound.socket, auth_workers(), KeepAlive::Os, move || {
+                    auth::factory(Arc::clone(&gate))
+                })
             }
-            Role::Ops => server!(bound.socket, 1, move || {
+            Role::Ops => server!(bound.socket, 1, IDLE_LIMIT, move || {
                 App::new().configure(|config| ops::configure(config, readiness::ops_state(&gate)))
             }),
             // One worker: what administrators do never takes from those who answer nginx.
             Role::Admin => {
                 let admin = gate::admin(config, &gate)?;
-                server!(bound.socket, 1, move || {
+                server!(bound.socket, 1, IDLE_LIMIT, move || {
                     App::new().configure(|config| admin::configure(config, Arc::clone(&admin)))
                 })
             }

@@ -29,6 +29,14 @@ pub struct TrustPolicy {
     pub revocation: Option<RevocationPolicy>,
 }
 
+impl TrustPolicy {
+    /// Whether any decision looks at [`Trust::authorities`].
+    #[must_use]
+    pub fn asks_authorities(&self) -> bool {
+        self.chains != Chains::Proxy || self.revocation.is_some()
+    }
+}
+
 /// Who verifies that a chain leads to a trusted CA (`trust.mode`).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Chains {

@@ -15,7 +15,7 @@ use super::kind::Kind;
 use super::mapping::Mapping;
 use super::name::MAX_NAME_BYTES;
 use super::pattern::{Column, is_visible, shown_texts};
-use super::shelf::{SHARD_BITS, Shelf};
+use super::shelf::{Records, SHARD_BITS, Shelf};
 use super::user::User;
 use crate::pki::{DistinguishedName, Fingerprint, Identity, SerialNumber, Shows};
 
@@ -39,7 +39,9 @@ impl UserIndex {
 
     /// The user of exactly this name.
     pub(super) fn get(&self, username: &str) -> Option<User<'_>> {
-        self.of_any_case(username).find(|user| user.username == username)
+        let mut users = self.shelf.find(self.hash(username.as_bytes()));
+        let record = users.find(|record| User::is_named(record, username))?;
+        User::unpack(record, self.separator)
     }
 
     /// As [`UserIndex::holds`], of a name as a row has it.
@@ -155,22 +157,18 @@ impl MappingIndex {
         self.shelf.iter().filter_map(Mapping::unpack)
     }
 
-    /// The mappings of one kind that match.
-    pub(super) fn matches<'d, 'i>(
-        &'d self,
-        kind: Kind,
-        identity: &'i Identity,
-    ) -> impl Iterator<Item = Mapping<'d>> + use<'d, 'i> {
-        let is_used = self.counts.get(kind as usize).is_some_and(|count| *count > 0);
-        let keys = is_used.then(|| keys(kind, identity));
-        keys.into_iter()
-            .flatten()
-            .flat_map(move |key| self.shelf.find(self.hash(kind, key)))
-            .filter_map(Mapping::unpack)
-            .filter(move |mapping| mapping.kind == kind && mapping.matches(identity))
+    /// Whether there is any mapping of this kind.
+    pub(super) fn has(&self, kind: Kind) -> bool {
+        self.counts.get(kind as usize).is_some_and(|count| *count > 0)
     }
 
-    fn hash(&self, kind: Kind, key: (&[u8], &[u8])) -> u32 {
+    /// The mappings of one kind that match.
+    pub(super) fn matches<'d, 'i>(&'d self, kind: Kind, identity: &'i Identity) -> Matches<'d, 'i> {
+        let keys = Keys::of(kind, identity);
+        Matches { index: self, kind, identity, keys, records: Records::NONE }
+    }
+
+    fn hash(&self, kind: Kind, key: Key<'_>) -> u32 {
         short(self.hasher.hash_one((kind, key)))
     }
 
@@ -200,29 +198,81 @@ fn short(hash: u64) -> u32 {
 /// Positions of rows, each beside the hash of its key.
 type Table = HashTable<(u64, i64)>;
 
-/// Every key of a kind that is shown: a pair of canonical values, the second empty where the kind
-/// hangs on one column.
-fn keys<'i>(kind: Kind, identity: &'i Identity) -> impl Iterator<Item = (&'i [u8], &'i [u8])> {
-    let issuer = identity.issuer.as_ref().map(DistinguishedName::canonical);
-    let subject = identity.subject.as_ref().map(DistinguishedName::canonical);
-    let serial = identity.serial.as_ref().map(SerialNumber::as_bytes);
-    let digest = |digest: &'i Option<Fingerprint>| digest.as_ref().map(|d| &d.as_bytes()[..]);
-    let alone = |value: Option<&'i [u8]>| value.map(|value| (value, &[][..]));
-    let none: &[String] = &[];
-    let (single, texts) = match kind {
-        Kind::Sha256 => (alone(digest(&identity.sha256)), none),
-        Kind::Spki => (alone(digest(&identity.spki_sha256)), none),
-        Kind::IssuerSerial => (issuer.zip(serial), none),
-        Kind::IssuerSubject => (issuer.zip(subject), none),
-        Kind::Subject => (alone(subject), none),
-        Kind::Serial => (alone(serial), none),
-        Kind::SanEmail => (None, shown_texts(Column::SanEmail, identity)),
-        Kind::SanUpn => (None, shown_texts(Column::SanUpn, identity)),
-        Kind::SanUri => (None, shown_texts(Column::SanUri, identity)),
-        Kind::SanDns => (None, shown_texts(Column::SanDns, identity)),
-        Kind::CommonName => (None, shown_texts(Column::CommonName, identity)),
-    };
-    single.into_iter().chain(texts.iter().map(|text| (text.as_bytes(), &[][..])))
+/// A pair of canonical values, the second empty where the kind hangs on one column.
+type Key<'i> = (&'i [u8], &'i [u8]);
+
+/// Every key of a kind that is shown.
+#[derive(Debug)]
+struct Keys<'i> {
+    single: Option<Key<'i>>,
+    texts: &'i [String],
+}
+
+impl<'i> Keys<'i> {
+    fn of(kind: Kind, identity: &'i Identity) -> Self {
+        let single = |single| Self { single, texts: &[] };
+        let alone = |value: Option<&'i [u8]>| single(value.map(|value| (value, &[][..])));
+        let texts = |column| Self { single: None, texts: shown_texts(column, identity) };
+        let issuer = || identity.issuer.as_ref().map(DistinguishedName::canonical);
+        let subject = || identity.subject.as_ref().map(DistinguishedName::canonical);
+        let serial = || identity.serial.as_ref().map(SerialNumber::as_bytes);
+        let digest = |digest: &'i Option<Fingerprint>| digest.as_ref().map(|d| &d.as_bytes()[..]);
+        match kind {
+            Kind::Sha256 => alone(digest(&identity.sha256)),
+            Kind::Spki => alone(digest(&identity.spki_sha256)),
+            Kind::IssuerSerial => single(issuer().zip(serial())),
+            Kind::IssuerSubject => single(issuer().zip(subject())),
+            Kind::Subject => alone(subject()),
+            Kind::Serial => alone(serial()),
+            Kind::SanEmail => texts(Column::SanEmail),
+            Kind::SanUpn => texts(Column::SanUpn),
+            Kind::SanUri => texts(Column::SanUri),
+            Kind::SanDns => texts(Column::SanDns),
+            Kind::CommonName => texts(Column::CommonName),
+        }
+    }
+}
+
+impl<'i> Iterator for Keys<'i> {
+    type Item = Key<'i>;
+
+    fn next(&mut self) -> Option<Key<'i>> {
+        if let Some(key) = self.single.take() {
+            return Some(key);
+        }
+        let (text, rest) = self.texts.split_first()?;
+        self.texts = rest;
+        Some((text.as_bytes(), &[]))
+    }
+}
+
+/// The mappings of one kind that match. Plain loops, as in [`Records`].
+#[derive(Debug)]
+pub(super) struct Matches<'d, 'i> {
+    index: &'d MappingIndex,
+    kind: Kind,
+    identity: &'i Identity,
+    keys: Keys<'i>,
+    records: Records<'d>,
+}
+
+impl<'d> Iterator for Matches<'d, '_> {
+    type Item = Mapping<'d>;
+
+    fn next(&mut self) -> Option<Mapping<'d>> {
+        loop {
+            for record in self.records.by_ref() {
+                if let Some(mapping) = Mapping::unpack(record)
+                    && mapping.kind == self.kind
+                    && mapping.matches(self.identity)
+                {
+                    return Some(mapping);
+                }
+            }
+            let key = self.keys.next()?;
+            self.records = self.index.shelf.find(self.index.hash(self.kind, key));
+        }
+    }
 }
 
 /// Blocks by one column each.

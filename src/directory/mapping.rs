@@ -1,5 +1,7 @@
 //! A mapping: which certificates belong to a user.
 
+use std::borrow::Cow;
+
 use super::kind::Kind;
 use super::name::Name;
 use super::pattern::{self, Agreement, Column, Value, compare};
@@ -29,9 +31,10 @@ pub struct Mapping<'d> {
     pub revoked_at: Option<UnixTime>,
     /// Whether a part of the row cannot be read, so that it only ever revokes.
     pub is_doubtful: bool,
-    /// The canonical bytes of each column that is set, as in [`Column::ALL`].
+    /// Each column that is set and its canonical bytes, packed one after the other in the order of
+    /// strength: most rows set two of eleven, and a request looks at each once.
     #[serde(borrow)]
-    columns: [Option<&'d [u8]>; Column::ALL.len()],
+    columns: Cow<'d, [u8]>,
 }
 
 /// A row, if it counts for anything, and what of it cannot be read.
@@ -72,7 +75,7 @@ impl<'d> Mapping<'d> {
         if is_doubtful && !(kind.is_strong() && revoked_at.is_some()) {
             return Read { mapping: None, fault };
         }
-        let columns = Column::ALL.map(|column| pattern.value(column).map(Value::bytes));
+        let columns = Cow::Owned(pack_columns(pattern.columns()));
         let mapping =
             Mapping { id: row.id, username, kind, window, revoked_at, is_doubtful, columns };
         Read { mapping: Some(mapping), fault }
@@ -89,21 +92,24 @@ impl<'d> Mapping<'d> {
         postcard::from_bytes(record).ok()
     }
 
-    /// Whether its kind is that of its columns and its name is one.
+    /// Whether it can be read to its end, its kind is that of its columns and its name is one.
     pub(super) fn is_sound(&self) -> bool {
-        let is_set =
-            |column: &Column| self.columns().any(|(set, want)| set == *column && !want.is_empty());
+        let mut columns = self.columns();
+        let set: Vec<_> = columns.by_ref().filter(|(_, want)| !want.is_empty()).collect();
+        let is_set = |column: &Column| set.iter().any(|(set, _)| set == column);
         let kind = Kind::ALL.into_iter().find(|kind| kind.columns().iter().all(is_set));
-        kind == Some(self.kind) && Name::parse(self.username.as_bytes()).is_ok()
+        columns.rest.is_empty()
+            && kind == Some(self.kind)
+            && Name::parse(self.username.as_bytes()).is_ok()
     }
 
     /// The columns that are set and what they expect, in the order of strength.
-    pub(super) fn columns(&self) -> impl Iterator<Item = (Column, &'d [u8])> {
-        Column::ALL.into_iter().zip(self.columns).filter_map(|(column, want)| Some((column, want?)))
+    pub(super) fn columns(&self) -> Columns<'_> {
+        Columns { rest: &self.columns }
     }
 
     /// The parts of the key it is found by, the second empty where its kind hangs on one column.
-    pub(super) fn key(&self) -> (&'d [u8], &'d [u8]) {
+    pub(super) fn key(&self) -> (&[u8], &[u8]) {
         let part = |wanted: &Column| {
             self.columns().find(|(column, _)| column == wanted).map_or(&[][..], |(_, want)| want)
         };
@@ -118,12 +124,14 @@ impl<'d> Mapping<'d> {
     /// a name with a control character.
     #[must_use]
     pub fn matches(&self, identity: &Identity) -> bool {
-        // A mapping of no column would match everybody.
+        let mut columns = self.columns();
+        // A mapping of no column would match everybody, one whose end cannot be read too many.
         let mut compared = false;
-        self.columns().all(|(column, want)| {
+        let agree = columns.all(|(column, want)| {
             compared = true;
             compare(column, want, identity) == Agreement::Same
-        }) && compared
+        });
+        agree && compared && columns.rest.is_empty()
     }
 
     /// Whether its revocation has been reached.
@@ -137,4 +145,29 @@ impl<'d> Mapping<'d> {
     pub fn is_active(&self, now: UnixTime) -> bool {
         !self.is_doubtful && self.window.is_open(now) && !self.is_revoked(now)
     }
+}
+
+/// The columns of a mapping, read as they are asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Columns<'m> {
+    /// What is not yet read; not empty at the end if that is no column.
+    rest: &'m [u8],
+}
+
+impl<'m> Iterator for Columns<'m> {
+    type Item = (Column, &'m [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (column, rest) = postcard::take_from_bytes(self.rest).ok()?;
+        self.rest = rest;
+        Some(column)
+    }
+}
+
+/// What [`Columns`] reads.
+fn pack_columns<'v>(columns: impl Iterator<Item = (Column, &'v Value)>) -> Vec<u8> {
+    columns.fold(Vec::with_capacity(USUAL_BYTES), |packed, (column, value)| {
+        // Only a sink that is full fails, and this one grows.
+        postcard::to_extend(&(column, value.bytes()), packed).unwrap_or_default()
+    })
 }

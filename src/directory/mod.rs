@@ -162,7 +162,7 @@ impl Directory {
             let is_decided = !matches!(found, Found::Nothing);
             let may_match = kinds.contains(kind) && !is_decided;
             // A revocation is looked for in all of the strong ones.
-            if !may_match && !kind.is_strong() {
+            if !may_match && !kind.is_strong() || !self.mappings.has(kind) {
                 continue;
             }
             for mapping in self.mappings.matches(kind, identity) {

@@ -12,7 +12,7 @@ use super::user::User;
 use super::{Builder, Directory};
 
 /// The form of the pieces; another form has another number.
-pub const PART_VERSION: u32 = 2;
+pub const PART_VERSION: u32 = 3;
 
 /// What a piece is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

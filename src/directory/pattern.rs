@@ -13,7 +13,7 @@ use crate::pki::{
 };
 
 /// One column of a pattern, by its name in the schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Column {
     /// `common_name`
     CommonName,
@@ -40,21 +40,6 @@ pub enum Column {
 }
 
 impl Column {
-    /// Every column, in the order of strength.
-    pub(super) const ALL: [Self; 11] = [
-        Self::Sha256,
-        Self::SpkiSha256,
-        Self::Issuer,
-        Self::IssuerKeyId,
-        Self::Serial,
-        Self::Subject,
-        Self::SanEmail,
-        Self::SanUpn,
-        Self::SanUri,
-        Self::SanDns,
-        Self::CommonName,
-    ];
-
     /// The column's name in the schema.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::IterHash;
 
 /// Shards of a shelf, a power of two: a million rows make about a thousand in each, which is
 /// whose places are copied in a few microseconds; an empty shelf costs a few pages.
@@ -57,9 +58,8 @@ impl Shelf {
     }
 
     /// The records of this hash.
-    pub(super) fn find(&self, hash: u32) -> impl Iterator<Item = &[u8]> {
-        let shard = self.shards.get(place_of(hash));
-        shard.into_iter().flat_map(move |shard| shard.find(hash))
+    pub(super) fn find(&self, hash: u32) -> Records<'_> {
+        self.shards.get(place_of(hash)).map_or(Records::NONE, |shard| shard.find(hash))
     }
 
     /// Every record, in no order.
@@ -93,12 +93,8 @@ impl Shelf {
 }
 
 impl Shard {
-    fn find(&self, hash: u32) -> impl Iterator<Item = &[u8]> {
-        self.places
-            .iter_hash(spread(hash))
-            .filter_map(|place| self.at(*place))
-            .filter(move |(other, _)| *other == hash)
-            .map(|(_, record)| record)
+    fn find(&self, hash: u32) -> Records<'_> {
+        Records { hash, places: Some(self.places.iter_hash(spread(hash))), blocks: &self.blocks }
     }
 
     fn iter(&self) -> impl Iterator<Item = &[u8]> {
@@ -155,6 +151,35 @@ impl Shard {
             packed.insert(hash, record);
         }
         packed
+    }
+}
+
+/// The records of one hash. A request walks it once or twice, so it is written as a plain loop: the
+/// library's adapters, one in the other, cost more than what they look for.
+#[derive(Debug)]
+pub(super) struct Records<'s> {
+    hash: u32,
+    places: Option<IterHash<'s, u32>>,
+    blocks: &'s [Arc<[u8]>],
+}
+
+impl Records<'_> {
+    /// No records at all.
+    pub(super) const NONE: Self = Self { hash: 0, places: None, blocks: &[] };
+}
+
+impl<'s> Iterator for Records<'s> {
+    type Item = &'s [u8];
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let place = self.places.as_mut()?.next()?;
+            if let Some((hash, record)) = at(self.blocks, *place)
+                && hash == self.hash
+            {
+                return Some(record);
+            }
+        }
     }
 }
 

@@ -154,7 +154,8 @@ impl<'d> User<'d> {
 
     /// Whether a record is that of a user of exactly this name, which it begins with.
     pub(super) fn is_named(record: &[u8], username: &str) -> bool {
-        postcard::take_from_bytes::<&str>(record).is_ok_and(|(name, _)| name == username)
+        let name = postcard::take_from_bytes::<&[u8]>(record);
+        name.is_ok_and(|(name, _)| name == username.as_bytes())
     }
 
     /// Whether the user is in one of its groups by that exact name.

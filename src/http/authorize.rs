@@ -151,12 +151,16 @@ impl Worker {
         let gate = &*self.gate;
         let now = (gate.now)();
         let directory = gate.replica.directory();
-        let authorities = gate.authorities.current();
+        let asks_authorities = gate.policy.trust.asks_authorities();
+        let authorities = asks_authorities.then(|| gate.authorities.current());
         let view = View {
             directory: directory.as_deref(),
             age: gate.replica.age_at(started, now),
             now,
-            trust: decide::Trust { authorities: Some(&authorities), memory: Some(&self.chains) },
+            trust: decide::Trust {
+                authorities: authorities.as_ref().map(|current| &***current),
+                memory: Some(&self.chains),
+            },
             policy: &gate.policy,
         };
         let headers = request.headers();

@@ -12,8 +12,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use listenfd::ListenFd;
+use socket2::{SockRef, TcpKeepalive};
 
 use super::inherited::{InheritError, inherit};
 pub use super::unix_socket::SocketFile;
@@ -42,6 +44,28 @@ pub enum Socket {
     Tcp(TcpListener),
     /// For `HttpServer::listen_uds`.
     Unix(UnixListener),
+}
+
+/// How long a connection is silent before its peer is asked whether it is there, how long after a
+/// question comes the next, and how many may stay without an answer: two minutes in all.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+const PROBE_EVERY: Duration = Duration::from_secs(15);
+const MAX_PROBES: u32 = 4;
+
+impl Socket {
+    /// Has the system find peers of idle connections that vanished without a word; what is accepted
+    /// inherits it (tcp(7)). The peers of a unix socket cannot vanish.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn probe_idle_peers(&self) -> io::Result<()> {
+        let Self::Tcp(socket) = self else { return Ok(()) };
+        let probes = TcpKeepalive::new()
+            .with_time(PROBE_AFTER)
+            .with_interval(PROBE_EVERY)
+            .with_retries(MAX_PROBES);
+        SockRef::from(socket).set_tcp_keepalive(&probes)
+    }
 }
 
 /// Where a listener can be reached.

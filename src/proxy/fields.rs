@@ -59,6 +59,9 @@ impl<'r> Fields<'r> {
     /// Collects the security headers and leaves the others alone. `nothing` is what the dialect
     /// writes where it has nothing to say.
     ///
+    /// Where no chain comes with it, the certificate's bytes are left to
+    /// [`Fields::check_certificate`]: of one that is remembered they were looked at before.
+    ///
     /// # Errors
     /// `malformed_header`: one of them twice (even if equal or empty: whose is the second?), with
     /// a byte that is not printable ASCII, or too long.
@@ -92,12 +95,22 @@ impl<'r> Fields<'r> {
             } else {
                 continue;
             };
-            check(value, limit)?;
+            if !(names.chain.is_none() && is(&names.certificate)) {
+                check(value, limit)?;
+            }
             if field.replace(value).is_some() {
                 return Err(DenyReason::MalformedHeader);
             }
         }
         Ok(fields.without(nothing))
+    }
+
+    /// Whether the certificate's header can hold one, whatever it says.
+    ///
+    /// # Errors
+    /// `malformed_header`: a byte that is not printable ASCII, or too long.
+    pub(super) fn check_certificate(&self) -> Result<(), DenyReason> {
+        self.certificate.map_or(Ok(()), |value| check(value, MAX_CERTIFICATE_HEADER_BYTES))
     }
 
     /// Whether anything about a certificate was sent.

@@ -74,6 +74,7 @@ impl Reader {
         match self.source {
             Source::Certificate => self.read_certificate(&fields, memory),
             Source::Headers => {
+                fields.check_certificate()?;
                 let (serial, subject, issuer) = self.parse_texts(&fields)?;
                 let identity = Identity::from_headers(serial, subject, issuer);
                 Ok(Presented::Headers(Box::new(identity)))
@@ -105,7 +106,10 @@ impl Reader {
         memory: &mut Memory,
     ) -> Result<Presented, DenyReason> {
         let material = fields.material().ok_or(DenyReason::CertificateMalformed)?;
-        let shown = memory.recall(&material, |material| self.decode(material)?.parse())?;
+        let shown = memory.recall(&material, |material| {
+            fields.check_certificate()?;
+            self.decode(material)?.parse()
+        })?;
         if !self.agrees(fields, &shown)? {
             return Err(DenyReason::HeaderMismatch);
         }
@@ -138,6 +142,7 @@ impl Reader {
     /// A header that cannot be decoded is told of before what the proxy says of it: the order of
     /// the codes.
     fn check_decodable(&self, fields: &Fields<'_>) -> Result<(), DenyReason> {
+        fields.check_certificate()?;
         self.parse_texts(fields)?;
         match fields.material() {
             Some(material) => self.decode(&material).map(drop),

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::certgate::Certgate;
 use crate::support::pki::{Issued, Issuer};
@@ -157,6 +157,32 @@ fn an_idle_connection_is_still_there_for_the_next_question() {
         }
         assert!(answer.starts_with(b"HTTP/1.1 401"), "{}", String::from_utf8_lossy(&answer));
     }
+}
+
+#[test]
+fn the_system_asks_an_idle_peer_whether_it_is_still_there() {
+    let certgate = Certgate::start();
+    let stream = TcpStream::connect(certgate.auth()).unwrap();
+    let port = |address: std::net::SocketAddr| format!(":{:04X}", address.port());
+    let (client, server) = (port(stream.local_addr().unwrap()), port(stream.peer_addr().unwrap()));
+    // Columns: number, local, remote, state, queues, timer; timer 2 is that of keep-alive.
+    // <https://docs.kernel.org/networking/proc_net_tcp.html>
+    let timer = || {
+        let table = fs::read_to_string("/proc/net/tcp").unwrap();
+        let mut rows = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+        let row = rows.find(|row| row[1].ends_with(&server) && row[2].ends_with(&client))?;
+        let (kind, left) = row[5].split_once(':')?;
+        (kind == "02").then(|| u64::from_str_radix(left, 16).unwrap())
+    };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let left = loop {
+        assert!(Instant::now() < deadline, "nobody watches the connection");
+        if let Some(left) = timer() {
+            break left;
+        }
+    };
+    // In hundredths of a second.
+    assert!((5_000..=6_000).contains(&left), "{left}");
 }
 
 /// A certgate that reads headers only, and the headers of alice's certificate.
