@@ -216,7 +216,8 @@ async fn run(listeners: Listeners, config: &Config, gate: &Arc<Gate>) -> anyhow:
         let server = match bound.role {
             Role::Auth => {
                 // It is nginx who closes a connection that it does not need; a timer of ours would
-                // be set and stopped for every request, and hold only those who say nothing at all.
+                // be set and stopped for every request, and end only those who say nothing at all
+                // (`docs/decisions/0008-idle-connections-are-nginx-s.md`).
                 bound.socket.probe_idle_peers().context("cannot have idle peers probed")?;
                 server!(bound.socket, auth_workers(), KeepAlive::Os, move || {
                     auth::factory(Arc::clone(&gate))

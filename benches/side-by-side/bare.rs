@@ -1,5 +1,7 @@
 //! What certgate's speed is compared with: a handler that decides nothing and answers with the same
-//! headers, on the same server settings (`src/app.rs`). `benches/side-by-side/run` starts it.
+//! headers, as one would write it, with as many workers as certgate. What certgate leaves out of
+//! actix, the router and the timer of idle connections, it has (`docs/decisions`, 7 and 8).
+//! `benches/side-by-side/run` starts it.
 
 #![expect(clippy::expect_used, reason = "a benchmark fails by panicking")]
 

@@ -171,3 +171,36 @@ fn pack_columns<'v>(columns: impl Iterator<Item = (Column, &'v Value)>) -> Vec<u
         postcard::to_extend(&(column, value.bytes()), packed).unwrap_or_default()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::row::PatternRow;
+    use crate::pki::{Certificate, forge::Forge};
+
+    #[test]
+    fn a_mapping_that_cannot_be_read_to_its_end_matches_nobody() {
+        let der = Forge::default().der(&rcgen::KeyPair::generate().unwrap());
+        let identity = Identity::from_certificate(&Certificate::from_der(&der).unwrap());
+        let sha256 = identity.sha256.as_ref().unwrap().to_string().into_bytes();
+        let row = PatternRow { sha256: Some(sha256), ..PatternRow::default() };
+        let pattern = pattern::Pattern::read(&row).pattern;
+        let with = |columns: Vec<u8>| Mapping {
+            id: 1,
+            username: "alice",
+            kind: Kind::Sha256,
+            window: Window { enabled: true, valid_from: None, valid_until: None },
+            revoked_at: None,
+            is_doubtful: false,
+            columns: Cow::Owned(columns),
+        };
+        let whole = pack_columns(pattern.columns());
+        assert!(with(whole.clone()).matches(&identity) && with(whole.clone()).is_sound());
+        // A column nobody knows, one whose value is cut off, and one that is not begun.
+        for rest in [&[0xFF, 0][..], &[0, 4, b'a'], &[0]] {
+            let mapping = with([&whole[..], rest].concat());
+            assert!(!mapping.matches(&identity) && !mapping.is_sound(), "{rest:?}");
+        }
+        assert!(!with(Vec::new()).matches(&identity) && !with(Vec::new()).is_sound());
+    }
+}

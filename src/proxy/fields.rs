@@ -59,8 +59,9 @@ impl<'r> Fields<'r> {
     /// Collects the security headers and leaves the others alone. `nothing` is what the dialect
     /// writes where it has nothing to say.
     ///
-    /// Where no chain comes with it, the certificate's bytes are left to
-    /// [`Fields::check_certificate`]: of one that is remembered they were looked at before.
+    /// In a dialect without chains the certificate's own bytes are left to
+    /// [`Fields::check_certificate`], for whoever uses or leaves them: of one that is remembered
+    /// they were looked at before.
     ///
     /// # Errors
     /// `malformed_header`: one of them twice (even if equal or empty: whose is the second?), with
@@ -95,7 +96,9 @@ impl<'r> Fields<'r> {
             } else {
                 continue;
             };
-            if !(names.chain.is_none() && is(&names.certificate)) {
+            // With chains at once: what is remembered must not be one of a line and what looks like
+            // the end of it.
+            if names.chain.is_some() || !is(&names.certificate) {
                 check(value, limit)?;
             }
             if field.replace(value).is_some() {

@@ -6,7 +6,8 @@
 //! Who was kept out is forgotten first, so that strangers push out each other.
 //!
 //! Hashing a whole certificate costs more than comparing two. So those that come again and again
-//! have a shortcut: a place chosen by a few of their bytes, where all of them are compared.
+//! have a shortcut: a place chosen by a few of their bytes, where all of them are compared. Who is
+//! found there does not count as used otherwise, which costs a parse now and then.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -157,7 +158,7 @@ mod tests {
         assert!(!memory.knows(b"in 7") && memory.knows(b"in 8"));
     }
 
-    /// Material of which a shortcut sees nothing but its length.
+    /// Material in which the bytes that choose a place are always the same.
     fn alike(number: u32) -> Vec<u8> {
         let mut material = vec![b'x'; 800];
         let bytes = number.to_le_bytes();

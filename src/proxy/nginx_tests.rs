@@ -123,6 +123,25 @@ fn every_security_header_counts_once_and_is_short_printable_ascii() {
 }
 
 #[test]
+fn a_certificate_header_is_looked_at_wherever_its_bytes_are_used_or_left() {
+    let cert = escaped("alice");
+    let headers = reader(Source::Headers);
+    let long = format!("{cert}{}", "%0A".repeat(32 * 1024));
+    for bad in [format!("{cert}\t"), format!("\u{eb}{cert}"), format!("{cert}\u{7f}"), long] {
+        let mut memory = Memory::default();
+        let mut read = |reader: &Reader, lines: &[_]| read_with(reader, &mut memory, lines);
+        let certificate = reader(Source::Certificate);
+        // A good one that is remembered opens no door for one that only looks like it.
+        assert_eq!(read(&certificate, &[(VERIFY, "SUCCESS"), (CERT, &cert)]), "alice");
+        for verify in ["SUCCESS", "NONE", "FAILED:certificate has expired"] {
+            let lines = [(VERIFY, verify), (CERT, bad.as_str())];
+            assert_eq!(read(&certificate, &lines), "malformed_header", "{verify}");
+            assert_eq!(read(&headers, &lines), "malformed_header", "{verify}");
+        }
+    }
+}
+
+#[test]
 fn nobody_is_only_who_shows_nothing_at_all() {
     for nobody in [&[][..], &[(VERIFY, "")], &[(VERIFY, "NONE")], &[(VERIFY, "NONE"), (CERT, "")]] {
         assert_eq!(read(nobody), "nobody", "{nobody:?}");
