@@ -451,10 +451,16 @@ fn a_chain_is_remembered_with_its_leaf_and_line_by_line() {
     let mut joined = shorter.clone();
     let last = [whole.0[2].1.clone(), whole.0[3].1.clone()].join(&b", "[..]);
     joined.0[2].1 = last;
+    // Bytes that no proxy can send in one header, and that look like those of several.
+    let mut alike = shorter.clone();
+    let chain = alike.0.pop().unwrap().1;
+    alike.0[1].1 = [alike.0[1].1.clone(), chain].join(&b'\n');
     let count = |read: Read| read.unwrap().unwrap().len();
     for _ in 0..2 {
         assert_eq!(count(read(Dialect::Rfc9440, &whole, &mut memory)), 3);
         assert_eq!(count(read(Dialect::Rfc9440, &shorter, &mut memory)), 2);
         assert_eq!(count(read(Dialect::Rfc9440, &joined, &mut memory)), 3);
+        let alike = read(Dialect::Rfc9440, &alike, &mut memory);
+        assert_eq!(alike.unwrap_err(), DenyReason::MalformedHeader);
     }
 }
