@@ -32,7 +32,8 @@ use crate::seen::seen;
 use crate::store::{DatabaseUrl, Open, SCHEMA_VERSION, Session, Store, StoreError};
 use crate::sync::{Follower, Keeper, Replica, SnapshotFile, StalenessWatch};
 
-/// How long a connection to the listeners for people may be idle.
+/// How long a connection to the listeners for people may be idle: longer than nginx keeps its
+/// upstream connections (60 s), so that it is nginx who closes them.
 const IDLE_LIMIT: Duration = Duration::from_secs(75);
 /// How long answers under way may take after a SIGTERM; an answer takes microseconds.
 const DRAIN_SECONDS: u64 = 10;
@@ -216,7 +217,7 @@ async fn run(listeners: Listeners, config: &Config, gate: &Arc<Gate>) -> anyhow:
         let server = match bound.role {
             Role::Auth => {
                 // It is nginx who closes a connection that it does not need; a timer of ours would
-                // be set and stopped for every request, and end only those who say nothing at all
+                // be set and stopped for every request, and end only those who say nothing more
                 // (`docs/decisions/0008-idle-connections-are-nginx-s.md`).
                 bound.socket.probe_idle_peers().context("cannot have idle peers probed")?;
                 server!(bound.socket, auth_workers(), KeepAlive::Os, move || {

@@ -166,10 +166,11 @@ impl<'m> Iterator for Columns<'m> {
 
 /// What [`Columns`] reads.
 fn pack_columns<'v>(columns: impl Iterator<Item = (Column, &'v Value)>) -> Vec<u8> {
-    columns.fold(Vec::with_capacity(USUAL_BYTES), |packed, (column, value)| {
-        // Only a sink that is full fails, and this one grows.
-        postcard::to_extend(&(column, value.bytes()), packed).unwrap_or_default()
-    })
+    let packed = columns
+        .map(|(column, value)| (column, value.bytes()))
+        .try_fold(Vec::with_capacity(USUAL_BYTES), |packed, one| postcard::to_extend(&one, packed));
+    // Only a sink that is full fails, and this one grows. Without any column it matches nobody.
+    packed.unwrap_or_default()
 }
 
 #[cfg(test)]

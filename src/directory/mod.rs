@@ -159,10 +159,13 @@ impl Directory {
     pub fn find<'d>(&'d self, identity: &Identity, now: UnixTime, kinds: Kinds) -> Found<'d> {
         let mut found = Found::Nothing;
         for kind in Kind::ALL {
+            if !self.mappings.has(kind) {
+                continue;
+            }
             let is_decided = !matches!(found, Found::Nothing);
             let may_match = kinds.contains(kind) && !is_decided;
             // A revocation is looked for in all of the strong ones.
-            if !may_match && !kind.is_strong() || !self.mappings.has(kind) {
+            if !may_match && !kind.is_strong() {
                 continue;
             }
             for mapping in self.mappings.matches(kind, identity) {

@@ -12,7 +12,8 @@ use crate::pki::{
     parse_email, parse_text, parse_upn, parse_uri,
 };
 
-/// One column of a pattern, by its name in the schema.
+/// One column of a pattern, by its name in the schema. Their order is part of the form of records:
+/// another order has another [`PART_VERSION`](super::PART_VERSION).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Column {
     /// `common_name`

@@ -255,6 +255,18 @@ mod tests {
     }
 
     #[test]
+    fn an_idle_peer_is_asked_after_a_minute_and_gone_after_two() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let socket = Socket::Tcp(listener.try_clone().expect("clone"));
+        socket.probe_idle_peers().expect("set");
+        let options = SockRef::from(&listener);
+        assert!(options.keepalive().expect("read"));
+        assert_eq!(options.tcp_keepalive_time().expect("read"), Duration::from_secs(60));
+        assert_eq!(options.tcp_keepalive_interval().expect("read"), Duration::from_secs(15));
+        assert_eq!(options.tcp_keepalive_retries().expect("read"), 4);
+    }
+
+    #[test]
     fn off_opens_nothing() {
         let listener = Listener { listen: Listen::Off, ..tcp("127.0.0.1:0") };
         assert!(bind(Role::Admin, &listener, NOBODY).expect("off").is_none());

@@ -59,7 +59,7 @@ impl<'r> Fields<'r> {
     /// Collects the security headers and leaves the others alone. `nothing` is what the dialect
     /// writes where it has nothing to say.
     ///
-    /// In a dialect without chains the certificate's own bytes are left to
+    /// In a dialect without a header for chains the certificate's own bytes are left to
     /// [`Fields::check_certificate`], for whoever uses or leaves them: of one that is remembered
     /// they were looked at before.
     ///
@@ -96,7 +96,7 @@ impl<'r> Fields<'r> {
             } else {
                 continue;
             };
-            // With chains at once: what is remembered must not be one of a line and what looks like
+            // With such a header at once: what is remembered must not be one of a line and what looks like
             // the end of it.
             if names.chain.is_some() || !is(&names.certificate) {
                 check(value, limit)?;

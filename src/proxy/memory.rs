@@ -7,7 +7,8 @@
 //!
 //! Hashing a whole certificate costs more than comparing two. So those that come again and again
 //! have a shortcut: a place chosen by a few of their bytes, where all of them are compared. Who is
-//! found there does not count as used otherwise, which costs a parse now and then.
+//! found there does not count as used otherwise, which costs a parse now and then; a stranger who
+//! comes again can take a place there, which costs its owner a hash.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -191,6 +192,8 @@ mod tests {
         assert!(memory.shortcut(&bob).is_some(), "who came once takes no place");
         memory.set_aside(&alice, false);
         assert!(memory.shortcut(&bob).is_some() && !memory.knows(&alice));
+        memory.set_aside(&bob, true);
+        assert!(memory.shortcut(&bob).is_none() && memory.knows(&bob));
         memory.set_aside(&bob, false);
         assert!(!memory.knows(&bob));
     }

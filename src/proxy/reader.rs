@@ -82,10 +82,14 @@ impl Reader {
         }
     }
 
-    /// Whether reading needs no parse of a certificate: it is remembered, or there is none.
+    /// Whether reading needs no parse of a certificate: it is remembered, or there is none, or what
+    /// there is cannot be one.
     pub fn knows(&self, headers: &impl Headers, memory: &Memory) -> bool {
         match Fields::collect(&self.names, self.dialect.nothing(), headers) {
-            Ok(fields) => fields.material().is_none_or(|material| memory.knows(&material)),
+            Ok(fields) => {
+                fields.check_certificate().is_err()
+                    || fields.material().is_none_or(|material| memory.knows(&material))
+            }
             Err(_) => true,
         }
     }
