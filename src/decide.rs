@@ -9,6 +9,7 @@ mod options;
 mod trust;
 mod usage;
 
+use std::borrow::Borrow;
 use std::time::Duration;
 
 pub use foresight::{Lockout, foresee};
@@ -67,7 +68,7 @@ pub struct Question<P> {
     pub options: Result<Options, OptionsError>,
     /// Whether the peer and its secret are those of a proxy that may ask.
     pub proxy_is_trusted: bool,
-    /// Reads what was presented; asked only if the proxy is trusted.
+    /// Reads what was presented, or shows where it was put; asked only if the proxy is trusted.
     pub presented: P,
 }
 
@@ -161,9 +162,10 @@ impl Decision<'_> {
 
 /// Decides. Total and pure: the same values give the same answer, and every path that is not an
 /// explicit allow at its end is a deny or "undecided".
-pub fn decide<'v, P>(question: Question<P>, view: &View<'v>) -> Decision<'v>
+pub fn decide<'v, P, B>(question: Question<P>, view: &View<'v>) -> Decision<'v>
 where
-    P: FnOnce() -> Result<Presented, DenyReason>,
+    P: FnOnce() -> Result<B, DenyReason>,
+    B: Borrow<Presented>,
 {
     let Ok(options) = question.options else {
         return Decision::Undecided(UndecidedReason::BadOptions);
@@ -175,7 +177,7 @@ where
         Ok(presented) => presented,
         Err(reason) => return Decision::Deny(reason),
     };
-    match &presented {
+    match presented.borrow() {
         Presented::Nobody => decide_nobody(&options, view),
         Presented::Certificate(shown) => {
             if let Err(reason) = judge_certificate(&shown.certificate, view) {

@@ -30,12 +30,14 @@ pub(super) fn build(
     authorities: Arc<Published>,
     metrics: Metrics,
 ) -> anyhow::Result<Gate> {
+    let reader = reader(config);
     Ok(Gate {
         trust: Trust {
             networks: config.proxy.trusted.clone(),
             secret: config.proxy.secret.as_ref().map(|secret| secret.expose().into()),
         },
-        reader: reader(config),
+        read: read(&reader)?,
+        reader,
         policy: policy(config),
         output: output(config)?,
         replica,
@@ -87,6 +89,15 @@ pub fn reader(config: &Config) -> Reader {
             TrustMode::Both | TrustMode::Proxy => ChainsBy::Proxy,
         },
     }
+}
+
+/// The headers that the reader asks for.
+fn read(reader: &Reader) -> anyhow::Result<Box<[HeaderName]>> {
+    let name = |name: &str| {
+        HeaderName::from_bytes(name.as_bytes())
+            .with_context(|| format!("proxy.headers: {name} is no header name"))
+    };
+    reader.names.all().map(name).collect()
 }
 
 /// The manner of speaking behind a dialect's name; the `django-*` ones are nginx's values under

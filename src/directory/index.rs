@@ -85,6 +85,10 @@ impl UserIndex {
 
     /// The hash under which users of this name are found, whatever its case.
     pub(super) fn hash(&self, username: &[u8]) -> u32 {
+        // The usual case needs no copy.
+        if !username.iter().any(u8::is_ascii_uppercase) {
+            return short(self.hasher.hash_one(username));
+        }
         let mut folded = [0; MAX_NAME_BYTES];
         // A text that is longer than any name finds nobody, whatever its hash.
         let length = username.len().min(MAX_NAME_BYTES);

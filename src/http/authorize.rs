@@ -3,7 +3,7 @@
 //! It turns a request into values, calls [`decide`] and turns the decision into an answer; it
 //! decides nothing itself, waits for nothing and never touches the database.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -76,6 +76,8 @@ pub struct Gate {
     pub trust: Trust,
     /// How the proxy speaks.
     pub reader: Reader,
+    /// The headers that the reader asks for, for [`Gate::lines`].
+    pub read: Box<[HeaderName]>,
     /// What counts.
     pub policy: Policy,
     /// How the answer names its headers.
@@ -90,6 +92,13 @@ pub struct Gate {
     pub metrics: Metrics,
     /// The clock.
     pub now: fn() -> UnixTime,
+}
+
+impl Gate {
+    /// A request's headers, as the reader takes them.
+    pub(super) fn lines<'r>(&'r self, headers: &'r HeaderMap) -> Lines<'r> {
+        Lines { headers, read: &self.read }
+    }
 }
 
 /// One worker's share: the gate, and what this worker parsed and verified a moment ago.
@@ -132,8 +141,8 @@ impl Worker {
 
     /// Whether this request's certificate would have to be parsed.
     pub(super) fn must_parse(&self, request: &Request) -> bool {
-        self.is_trusted(request)
-            && !self.gate.reader.knows(&Lines(request.headers()), &self.memory.borrow())
+        let lines = self.gate.lines(request.headers());
+        self.is_trusted(request) && !self.gate.reader.knows(&lines, &self.memory.borrow())
     }
 
     /// How often a certificate had to be parsed.
@@ -164,24 +173,25 @@ impl Worker {
             policy: &gate.policy,
         };
         let headers = request.headers();
-        let mut seen = None;
+        // Read inside the decision, told of after it.
+        let seen = OnceCell::new();
         let question = Question {
             options: Options::parse(request.uri().query().unwrap_or_default()),
             proxy_is_trusted: self.is_trusted(request),
             presented: || {
                 let mut memory = self.memory.borrow_mut();
-                let presented = gate.reader.read(&Lines(headers), &mut memory)?;
-                seen = Some(presented.clone());
-                Ok(presented)
+                let presented = gate.reader.read(&gate.lines(headers), &mut memory)?;
+                Ok(seen.get_or_init(|| presented))
             },
         };
         let decision = decide::decide(question, &view);
+        let seen = seen.get();
         let mut response = respond(&gate.output, &decision);
         if !matches!(decision, Decision::Allow(_)) && output::is_copied(headers) {
             output::write_refusal(decision.code(), request_id(headers), &mut response);
         }
         if matches!(decision, Decision::Deny(DenyReason::Unmapped)) {
-            let wish = seen.as_ref().and_then(|presented| decide::wish(presented, &view));
+            let wish = seen.and_then(|presented| decide::wish(presented, &view));
             if let Some(wish) = wish {
                 gate.seen.wish(wish);
             }
@@ -189,15 +199,16 @@ impl Worker {
         if matches!(decision, Decision::Deny(_)) && matches!(seen, Some(Presented::Certificate(_)))
         {
             let is_verified = decision.is_about_verified(&gate.policy);
-            gate.reader.set_aside(&Lines(headers), &mut self.memory.borrow_mut(), is_verified);
+            let mut memory = self.memory.borrow_mut();
+            gate.reader.set_aside(&gate.lines(headers), &mut memory, is_verified);
         }
         self.recorder.record(decision.code_number(), arrived.elapsed());
-        self.tell(&decision, seen.as_ref(), request, started);
+        self.tell(&decision, seen, request, started);
         if let Some(count) = self.denial_log.settled(started) {
             tracing::info!(denials.left_out = count, "denials were left out of the log: too many");
         }
         if matches!(decision, Decision::Allow(_)) || self.denial_log.admits(started) {
-            report(&decision, seen.as_ref(), headers);
+            report(&decision, seen, headers);
         }
         response
     }
@@ -341,11 +352,17 @@ fn original_host(headers: &HeaderMap) -> &str {
     host.filter(|host| host.len() <= MAX_HOST_BYTES).unwrap_or_default()
 }
 
-/// A request's headers, as the reader of a dialect takes them.
-pub(super) struct Lines<'r>(pub(super) &'r HeaderMap);
+/// The lines of a request that a reader asks for. Those of other headers are left out: some proxies
+/// pass on all that a client sends, and walking them would cost what the client likes.
+pub(super) struct Lines<'r> {
+    headers: &'r HeaderMap,
+    read: &'r [HeaderName],
+}
 
 impl Headers for Lines<'_> {
     fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+        self.read.iter().flat_map(|name| {
+            self.headers.get_all(name).map(|value| (name.as_str(), value.as_bytes()))
+        })
     }
 }

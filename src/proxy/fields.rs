@@ -20,7 +20,8 @@ pub(super) const LINE_END: u8 = b'\n';
 
 /// The headers of a request, whatever holds them.
 pub trait Headers {
-    /// Every header line, its name in lower case.
+    /// Every line of the headers that [`HeaderNames::all`] names, in the order in which they came
+    /// where one has several; the name in lower case. Others are left alone.
     fn lines(&self) -> impl Iterator<Item = (&str, &[u8])>;
 }
 
@@ -41,6 +42,15 @@ pub struct HeaderNames {
     pub subject: Option<String>,
     /// Its issuer's name.
     pub issuer: Option<String>,
+}
+
+impl HeaderNames {
+    /// Every header that is read.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        let Self { verify, used, certificate, chain, serial, subject, issuer } = self;
+        let names = [verify, used, certificate, chain, serial, subject, issuer];
+        names.into_iter().filter_map(|name| name.as_deref())
+    }
 }
 
 /// The security headers; empty is absent, and so is the dialect's own word for nothing.

@@ -12,7 +12,7 @@ use actix_web::http::StatusCode;
 use super::problem::Problem;
 use crate::decide::{self, Allow, Decision, Options, Question, Required, View};
 use crate::directory::{Directory, Name};
-use crate::http::authorize::{Gate, Lines};
+use crate::http::authorize::Gate;
 use crate::operator::Shown;
 use crate::proxy::{Memory, Presented};
 use crate::revocation::ChainMemory;
@@ -66,7 +66,7 @@ pub(super) fn admit(
         proxy_is_trusted: gate.trust.admits(request.peer_addr().map(|peer| peer.ip()), headers),
         presented: || {
             let mut memory = remembered.memory.borrow_mut();
-            let presented = gate.reader.read(&Lines(headers), &mut memory)?;
+            let presented = gate.reader.read(&gate.lines(headers), &mut memory)?;
             shown = Some(presented.clone());
             Ok(presented)
         },
