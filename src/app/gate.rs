@@ -10,6 +10,7 @@ use crate::decide::{Chains, Lapsed, Policy, RevocationPolicy, TrustPolicy};
 use crate::directory::{Kind, Kinds, Name, Settings};
 use crate::http::admin::Admin;
 use crate::http::authorize::{Gate, Trust};
+use crate::http::input::Input;
 use crate::http::output::Output;
 use crate::metrics::Metrics;
 use crate::operator::{Ground, Sees};
@@ -30,14 +31,12 @@ pub(super) fn build(
     authorities: Arc<Published>,
     metrics: Metrics,
 ) -> anyhow::Result<Gate> {
-    let reader = reader(config);
     Ok(Gate {
         trust: Trust {
             networks: config.proxy.trusted.clone(),
             secret: config.proxy.secret.as_ref().map(|secret| secret.expose().into()),
         },
-        read: read(&reader)?,
-        reader,
+        input: Input::new(reader(config)).context("a name in proxy.headers is none of a header")?,
         policy: policy(config),
         output: output(config)?,
         replica,
@@ -89,15 +88,6 @@ pub fn reader(config: &Config) -> Reader {
             TrustMode::Both | TrustMode::Proxy => ChainsBy::Proxy,
         },
     }
-}
-
-/// The headers that the reader asks for.
-fn read(reader: &Reader) -> anyhow::Result<Box<[HeaderName]>> {
-    let name = |name: &str| {
-        HeaderName::from_bytes(name.as_bytes())
-            .with_context(|| format!("proxy.headers: {name} is no header name"))
-    };
-    reader.names.all().map(name).collect()
 }
 
 /// The manner of speaking behind a dialect's name; the `django-*` ones are nginx's values under

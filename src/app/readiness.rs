@@ -43,7 +43,7 @@ fn readiness(gate: &Gate) -> Readiness {
     });
     let trouble = gate.replica.trouble();
     let (state, seen_error) = gate.seen.status().current();
-    let unchecked = match gate.reader.source {
+    let unchecked = match gate.input.reader().source {
         crate::proxy::Source::Certificate => &[][..],
         crate::proxy::Source::Headers => crate::config::HEADER_MODE_UNCHECKED,
     };

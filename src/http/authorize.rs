@@ -16,12 +16,13 @@ use ipnet::IpNet;
 use subtle::ConstantTimeEq as _;
 
 use super::denial_log::DenialLog;
+use super::input::Input;
 use super::output::{self, Output};
 use crate::decide::{self, Allow, Decision, Options, Policy, Question, View};
 
 use crate::metrics::{DecisionRecorder, Metrics};
 use crate::pki::UnixTime;
-use crate::proxy::{Headers, Memory, Presented, Reader};
+use crate::proxy::{Memory, Presented};
 use crate::reason::DenyReason;
 use crate::revocation::{ChainMemory, Published};
 use crate::seen::{Denied, Sampler, Seen};
@@ -75,9 +76,7 @@ pub struct Gate {
     /// Who may ask.
     pub trust: Trust,
     /// How the proxy speaks.
-    pub reader: Reader,
-    /// The headers that the reader asks for, for [`Gate::lines`].
-    pub read: Box<[HeaderName]>,
+    pub input: Input,
     /// What counts.
     pub policy: Policy,
     /// How the answer names its headers.
@@ -92,13 +91,6 @@ pub struct Gate {
     pub metrics: Metrics,
     /// The clock.
     pub now: fn() -> UnixTime,
-}
-
-impl Gate {
-    /// A request's headers, as the reader takes them.
-    pub(super) fn lines<'r>(&'r self, headers: &'r HeaderMap) -> Lines<'r> {
-        Lines { headers, read: &self.read }
-    }
 }
 
 /// One worker's share: the gate, and what this worker parsed and verified a moment ago.
@@ -141,8 +133,7 @@ impl Worker {
 
     /// Whether this request's certificate would have to be parsed.
     pub(super) fn must_parse(&self, request: &Request) -> bool {
-        let lines = self.gate.lines(request.headers());
-        self.is_trusted(request) && !self.gate.reader.knows(&lines, &self.memory.borrow())
+        self.is_trusted(request) && !self.gate.input.knows(request.headers(), &self.memory.borrow())
     }
 
     /// How often a certificate had to be parsed.
@@ -180,7 +171,7 @@ impl Worker {
             proxy_is_trusted: self.is_trusted(request),
             presented: || {
                 let mut memory = self.memory.borrow_mut();
-                let presented = gate.reader.read(&gate.lines(headers), &mut memory)?;
+                let presented = gate.input.read(headers, &mut memory)?;
                 Ok(seen.get_or_init(|| presented))
             },
         };
@@ -199,8 +190,7 @@ impl Worker {
         if matches!(decision, Decision::Deny(_)) && matches!(seen, Some(Presented::Certificate(_)))
         {
             let is_verified = decision.is_about_verified(&gate.policy);
-            let mut memory = self.memory.borrow_mut();
-            gate.reader.set_aside(&gate.lines(headers), &mut memory, is_verified);
+            gate.input.set_aside(headers, &mut self.memory.borrow_mut(), is_verified);
         }
         self.recorder.record(decision.code_number(), arrived.elapsed());
         self.tell(&decision, seen, request, started);
@@ -350,19 +340,4 @@ fn client_address(headers: &HeaderMap) -> Option<IpAddr> {
 fn original_host(headers: &HeaderMap) -> &str {
     let host = headers.get(ORIGINAL_HOST_HEADER).and_then(|value| value.to_str().ok());
     host.filter(|host| host.len() <= MAX_HOST_BYTES).unwrap_or_default()
-}
-
-/// The lines of a request that a reader asks for. Those of other headers are left out: some proxies
-/// pass on all that a client sends, and walking them would cost what the client likes.
-pub(super) struct Lines<'r> {
-    headers: &'r HeaderMap,
-    read: &'r [HeaderName],
-}
-
-impl Headers for Lines<'_> {
-    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.read.iter().flat_map(|name| {
-            self.headers.get_all(name).map(|value| (name.as_str(), value.as_bytes()))
-        })
-    }
 }

@@ -7,6 +7,7 @@ pub mod auth;
 pub mod authorize;
 mod denial_log;
 pub mod inherited;
+pub mod input;
 pub mod listener;
 pub mod ops;
 pub mod output;

@@ -21,7 +21,7 @@ pub(super) const LINE_END: u8 = b'\n';
 /// The headers of a request, whatever holds them.
 pub trait Headers {
     /// Every line of the headers that [`HeaderNames::all`] names, in the order in which they came
-    /// where one has several; the name in lower case. Others are left alone.
+    /// where one has several; the name in lower case. Lines of others may be among them.
     fn lines(&self) -> impl Iterator<Item = (&str, &[u8])>;
 }
 

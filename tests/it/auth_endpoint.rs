@@ -79,6 +79,50 @@ fn only_a_trusted_peer_may_ask() {
 }
 
 #[test]
+fn every_header_that_a_dialect_reads_is_read_and_counts_once() {
+    let (_folder, alice) = alice();
+    let pem = fs::read_to_string(&alice.alone).unwrap();
+    let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let (escaped, octets) = (alice.escaped(), format!(":{base64}:"));
+    let verified = ("X-SSL-Client-Verify", "SUCCESS");
+    let nginx = [verified, ("X-SSL-Client-Cert", escaped.as_str())];
+    let (rfc9440, chain) = ([verified, ("Client-Cert", octets.as_str())], "Client-Cert-Chain");
+    let haproxy = [
+        ("X-SSL-Client-Verify", "0"),
+        ("X-SSL-Client-Used", "1"),
+        ("X-SSL-Client-DER", base64.as_str()),
+    ];
+    for (dialect, good) in [("nginx", &nginx[..]), ("rfc9440", &rfc9440), ("haproxy", &haproxy)] {
+        let certgate = Certgate::start_with(&format!("proxy.dialect = \"{dialect}\"\n"));
+        let ask = |start: &str, headers: &[(&str, &str)]| {
+            let (status, code) = code(&certgate.ask(&question(start, headers)));
+            assert_eq!(status, 401, "{dialect}: {headers:?}");
+            code
+        };
+        let with = |more| [good, &[more]].concat();
+        assert_eq!(ask("GET /auth", good), "unmapped", "{dialect}");
+        for twice in good {
+            assert_eq!(ask("GET /auth", &with(*twice)), "malformed_header", "{dialect}: {twice:?}");
+        }
+        if dialect == "nginx" {
+            for (name, other) in [
+                ("X-SSL-Client-Serial", "01"),
+                ("X-SSL-Client-S-DN", "CN=mallory"),
+                ("X-SSL-Client-I-DN", "CN=Other CA"),
+            ] {
+                assert_eq!(ask("GET /auth", &with((name, other))), "header_mismatch", "{name}");
+            }
+        }
+        if dialect == "rfc9440" {
+            let start = "GET /auth?certificate=optional";
+            assert_eq!(ask(start, &with((chain, "no chain"))), "malformed_header");
+            // Somebody's, who showed no certificate: not nobody, who would be let in here.
+            assert_eq!(ask(start, &[(chain, &octets)]), "not_verified");
+        }
+    }
+}
+
+#[test]
 fn only_get_and_head_of_one_path_can_allow_and_no_answer_may_be_kept() {
     let (_folder, alice) = alice();
     let certgate = Certgate::start();

@@ -66,7 +66,7 @@ pub(super) fn admit(
         proxy_is_trusted: gate.trust.admits(request.peer_addr().map(|peer| peer.ip()), headers),
         presented: || {
             let mut memory = remembered.memory.borrow_mut();
-            let presented = gate.reader.read(&gate.lines(headers), &mut memory)?;
+            let presented = gate.input.read(headers, &mut memory)?;
             shown = Some(presented.clone());
             Ok(presented)
         },

@@ -54,7 +54,7 @@ pub(super) async fn certificate(call: &mut Call) -> Result<Value, Problem> {
     let certificate = read_certificate(&body.certificate)?;
     let required = body.require.iter().map(|text| required(text)).collect::<Result<_, _>>()?;
     let options = Options { required, certificate_is_optional: false };
-    let asked = Asked::of_certificate(certificate, &call.gate.reader);
+    let asked = Asked::of_certificate(certificate, call.gate.input.reader());
     let explanation = explain(call, &asked, &options).await?;
     answer(explanation)
 }
@@ -81,7 +81,7 @@ pub(super) async fn request(call: &mut Call) -> Result<Value, Problem> {
     };
     let certificate = kept.and_then(|kept| Certificate::from_der(&kept.der).ok());
     let chains = call.gate.policy.trust.chains;
-    let asked = Asked::of_past(&then, certificate, &call.gate.reader, chains);
+    let asked = Asked::of_past(&then, certificate, call.gate.input.reader(), chains);
     let asked = asked.ok_or_else(|| {
         Problem::conflict("unknown_code", "it was denied with a code of another version")
     })?;
