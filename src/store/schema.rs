@@ -19,7 +19,7 @@ struct Migration {
     sqlite: &'static str,
 }
 
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     Migration {
         version: 1,
         compatible_from: 1,
@@ -81,10 +81,17 @@ const MIGRATIONS: [Migration; 9] = [
         postgres: include_str!("../../migrations/postgres/0009_feed_kept.sql"),
         sqlite: include_str!("../../migrations/sqlite/0009_feed_kept.sql"),
     },
+    // Indexes alone.
+    Migration {
+        version: 10,
+        compatible_from: 2,
+        postgres: include_str!("../../migrations/postgres/0010_audit_bulk.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0010_audit_bulk.sql"),
+    },
 ];
 
 /// The schema that this program was written for: the last migration it knows.
-pub const SCHEMA_VERSION: i64 = 9;
+pub const SCHEMA_VERSION: i64 = 10;
 
 /// What a migration did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
