@@ -160,6 +160,11 @@ fn fill(database: &Database, kind: Kind, rows: usize) {
              select 'user' || i, 'CN=Example CA,O=Example,C=FR', 'AB' || {serial}
              from ({numbers}) numbers;"
         ));
+        if kind == Kind::Postgres {
+            // Otherwise it goes on with what so many new rows leave to be done.
+            database.sql("vacuum analyze;");
+            database.sql("checkpoint;");
+        }
     }
 }
 
