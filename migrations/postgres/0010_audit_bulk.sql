@@ -2,6 +2,6 @@
 -- square of their number. Equal keys cost a B-tree nothing, and less room.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
-drop index audit_transaction;
+drop index if exists audit_transaction;
 create index audit_transaction on audit (transaction_id);
 comment on index audit_transaction is 'undoing a transaction';
