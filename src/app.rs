@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::config::{Config, Environment, Loaded, Role};
 use crate::http::admin;
@@ -59,6 +59,7 @@ pub fn now() -> UnixTime {
 ///
 /// # Errors
 /// What keeps the service from starting, in one line; a start either succeeds whole or not at all.
+/// While the first load lasts everybody is answered 503 `not_ready`.
 pub fn serve(loaded: &Loaded, env: &Environment, migration: Migration) -> anyhow::Result<()> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -84,26 +85,24 @@ async fn start(config: &Config, env: &Environment, migration: Migration) -> anyh
         now,
     };
     let snapshot = snapshot_file(config, &follower);
-    let session = first_session(&follower, config, migration, snapshot.as_ref()).await?;
-    let keeping = snapshot.map(|file| {
-        let replica = Arc::clone(&replica);
-        tokio::spawn(Keeper { file, replica, now }.run())
-    });
     let watch = StalenessWatch {
         replica: Arc::clone(&replica),
         max_staleness: gate.policy.max_staleness,
         metrics: gate.metrics.clone(),
         now,
     };
-    let watching_age = tokio::spawn(watch.run());
-    let following = tokio::spawn(follower.run(session));
-    let writing = tokio::spawn(writer.run());
-    let served = run(listeners, config, &gate).await;
-    following.abort();
-    watching_age.abort();
-    keeping.iter().for_each(JoinHandle::abort);
-    writing.abort();
-    served
+    let mut tasks = JoinSet::new();
+    let loading = async {
+        let session = first_session(&follower, config, migration, snapshot.as_ref()).await?;
+        if let Some(file) = snapshot {
+            tasks.spawn(Keeper { file, replica, now }.run());
+        }
+        tasks.spawn(watch.run());
+        tasks.spawn(follower.run(session));
+        tasks.spawn(writer.run());
+        Ok(())
+    };
+    run(listeners, config, &gate, loading).await
 }
 
 fn since_1970() -> Duration {
@@ -202,8 +201,14 @@ macro_rules! server {
     }};
 }
 
-/// Serves on every listener until a signal, then drains.
-async fn run(listeners: Listeners, config: &Config, gate: &Arc<Gate>) -> anyhow::Result<()> {
+/// Serves on every listener while it loads and from then on, until a signal or because it cannot
+/// be loaded; then drains.
+async fn run(
+    listeners: Listeners,
+    config: &Config,
+    gate: &Arc<Gate>,
+    loading: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
     // Before anybody is told that we are there: a signal that comes at once must find its ear.
     let signals = Signals::listen()?;
     let mut handles = Vec::new();
@@ -239,8 +244,15 @@ async fn run(listeners: Listeners, config: &Config, gate: &Arc<Gate>) -> anyhow:
         handles.push(server.handle());
         servers.spawn(server);
     }
-    tell_manager(NotifyState::Ready);
-    let ended = wait_for_end(signals, &mut servers).await;
+    let loading = async {
+        loading.await?;
+        tell_manager(NotifyState::Ready);
+        anyhow::Ok(())
+    };
+    let ended = tokio::select! {
+        ended = wait_for_end(signals, &mut servers) => ended,
+        Err(error) = loading => Err(error),
+    };
     tell_manager(NotifyState::Stopping);
     // A unix socket's file goes first: who comes now is told at once that nobody is there.
     drop(files);

@@ -70,7 +70,7 @@ fn measure(kind: Kind) {
     let folder = tempfile::tempdir().unwrap();
     let ca = Issuer::root(folder.path(), "Example CA");
     let alice = ca.client("alice");
-    let more = (1..FOLLOWERS).map(|_| Certgate::start_on_with(&database, QUIET));
+    let more = (1..FOLLOWERS).map(|_| start_beside_many(&database));
     let certgates: Vec<Certgate> = std::iter::once(first).chain(more).collect();
     certgates[0].run(&["user", "add", "alice"]);
     certgates[0].run(&["mapping", "add", "alice", "--cert", alice.alone.to_str().unwrap()]);
@@ -91,6 +91,17 @@ fn measure(kind: Kind) {
     });
     let requests: u64 = watched.iter().map(|one| one.requests.load(Ordering::Relaxed)).sum();
     judge(kind, times, requests, started.elapsed());
+}
+
+/// Another certgate, once it has read all that is there.
+fn start_beside_many(database: &Database) -> Certgate {
+    let certgate = Certgate::launch_at(database.secret_url(), QUIET);
+    let began = Instant::now();
+    while certgate.readyz()["ready"] != true {
+        assert!(began.elapsed() < DEADLINE, "not loaded after {DEADLINE:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+    certgate
 }
 
 /// How long each revocation took for each follower.

@@ -79,6 +79,7 @@ mod seen_store;
 mod service_start;
 mod snapshot_start;
 mod spoof_seeds;
+mod start_load;
 mod store_constraints;
 mod store_contract;
 mod store_errors;

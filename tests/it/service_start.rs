@@ -3,12 +3,13 @@
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixDatagram, UnixListener};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::support::certgate::{free_addresses, program};
+use super::support::running::Running;
 
 /// A folder and the settings of a service that is about to be started there.
 struct Start {
@@ -162,25 +163,6 @@ fn a_command_creates_no_database() {
     assert!(!std::path::Path::new(&start.path("certgate.db")).exists());
 }
 
-/// The service, ended by SIGTERM if the test has not done so.
-struct Running(Child);
-
-impl Running {
-    fn terminate(&self) {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).unwrap());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Ok(None) = self.0.try_wait() {
-            self.terminate();
-            let _ = self.0.wait();
-        }
-    }
-}
-
 #[test]
 fn the_service_manager_is_told_of_the_start_and_of_the_end() {
     let start = Start::new();
@@ -188,7 +170,7 @@ fn the_service_manager_is_told_of_the_start_and_of_the_end() {
     notify.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut command = start.command(&["serve"]);
     command.env("NOTIFY_SOCKET", start.path("notify")).stderr(Stdio::null());
-    let mut running = Running(command.spawn().unwrap());
+    let running = Running::start(&mut command);
     let mut message = [0; 256];
     let mut next = || {
         let length = notify.recv(&mut message).unwrap();
@@ -197,7 +179,7 @@ fn the_service_manager_is_told_of_the_start_and_of_the_end() {
     assert!(next().contains("READY=1"));
     running.terminate();
     assert!(next().contains("STOPPING=1"));
-    assert_eq!(running.0.wait().unwrap().code(), Some(0));
+    assert_eq!(running.wait().0.code(), Some(0));
 }
 
 #[test]
@@ -211,7 +193,7 @@ fn a_unix_socket_has_its_mode_and_goes_with_the_service() {
     notify.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut command = start.command(&["serve"]);
     command.env("NOTIFY_SOCKET", start.path("notify")).stderr(Stdio::null());
-    let mut running = Running(command.spawn().unwrap());
+    let running = Running::start(&mut command);
     notify.recv(&mut [0; 64]).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
@@ -221,7 +203,7 @@ fn a_unix_socket_has_its_mode_and_goes_with_the_service() {
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     assert!(answer.to_lowercase().contains("x-auth-reason: no_certificate"), "{answer}");
     running.terminate();
-    assert_eq!(running.0.wait().unwrap().code(), Some(0));
+    assert_eq!(running.wait().0.code(), Some(0));
     assert!(!std::path::Path::new(&path).exists(), "the socket's file is gone");
 }
 
@@ -235,7 +217,7 @@ fn a_denial_is_one_line_with_what_helps_and_nothing_raw() {
     notify.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut command = start.command(&["serve"]);
     command.env("NOTIFY_SOCKET", start.path("notify")).stderr(Stdio::piped());
-    let mut running = Running(command.spawn().unwrap());
+    let running = Running::start(&mut command);
     notify.recv(&mut [0; 64]).unwrap();
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     stream
@@ -249,8 +231,7 @@ fn a_denial_is_one_line_with_what_helps_and_nothing_raw() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.to_lowercase().contains("x-auth-reason: malformed_header"), "{answer}");
     running.terminate();
-    let mut log = String::new();
-    running.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    let (_, log) = running.wait();
     let denials: Vec<serde_json::Value> = log
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())

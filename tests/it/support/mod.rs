@@ -10,6 +10,7 @@ pub(crate) mod office;
 pub(crate) mod pki;
 pub(crate) mod proxies;
 pub(crate) mod replay;
+pub(crate) mod running;
 pub(crate) mod shells;
 pub(crate) mod tls;
 pub(crate) mod world;
