@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::http::header::HeaderName;
 use anyhow::Context as _;
 
-use crate::config::{self, Config, MaxStaleness, TrustMode};
+use crate::config::{self, Config, MaxStaleness, OutputHeaders, TrustMode};
 use crate::decide::{Chains, Lapsed, Policy, RevocationPolicy, TrustPolicy};
 use crate::directory::{Kind, Kinds, Name, Settings};
 use crate::http::admin::Admin;
@@ -192,10 +192,6 @@ fn output(config: &Config) -> anyhow::Result<Output> {
         // take from each other with every answer.
         anyhow::Ok(HeaderName::from_static(name.as_str().to_owned().leak()))
     };
-    Ok(Output {
-        user: header(&names.user)?,
-        groups: header(&names.groups)?,
-        name: header(&names.name)?,
-        email: header(&names.email)?,
-    })
+    let OutputHeaders { user, groups, name, email } = names;
+    Ok(Output::from([header(user)?, header(groups)?, header(name)?, header(email)?]))
 }
