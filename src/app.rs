@@ -35,6 +35,10 @@ use crate::sync::{Follower, Keeper, Replica, SnapshotFile, StalenessWatch};
 /// How long a connection to the listeners for people may be idle: longer than nginx keeps its
 /// upstream connections (60 s), so that it is nginx who closes them.
 const IDLE_LIMIT: Duration = Duration::from_secs(75);
+/// How long a start may load before anybody is answered: who asks meanwhile waits in the kernel's
+/// queue, and half as long as nginx does (`nginx/snippets/certgate-ask.conf`). So most restarts on
+/// inherited sockets are noticed by nobody.
+const HEAD_START: Duration = Duration::from_millis(250);
 /// How long answers under way may take after a SIGTERM; an answer takes microseconds.
 const DRAIN_SECONDS: u64 = 10;
 
@@ -58,8 +62,9 @@ pub fn now() -> UnixTime {
 /// Serves until a signal says stop.
 ///
 /// # Errors
-/// What keeps the service from starting, in one line; a start either succeeds whole or not at all.
-/// While the first load lasts everybody is answered 503 `not_ready`.
+/// What keeps the service from starting, or ends a start that answers already because the directory
+/// cannot be loaded, in one line. Until it is loaded nobody is let in: what needs it is answered 503
+/// `not_ready`.
 pub fn serve(loaded: &Loaded, env: &Environment, migration: Migration) -> anyhow::Result<()> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -76,6 +81,10 @@ async fn start(config: &Config, env: &Environment, migration: Migration) -> anyh
     let gate = gate::build(config, Arc::clone(&replica), seen, known, metrics.clone())?;
     let gate = Arc::new(gate);
     let listeners = listener::open(config, &mut ListenFd::from_env(), env)?;
+    metrics.set_directory_age({
+        let replica = Arc::clone(&replica);
+        move || replica.directory().is_some().then(|| replica.age(now()))
+    });
     let follower = Follower {
         url: database_url(config)?,
         replica: Arc::clone(&replica),
@@ -135,25 +144,40 @@ async fn first_session(
     migration: Migration,
     snapshot: Option<&SnapshotFile>,
 ) -> anyhow::Result<Option<Session>> {
-    match open_and_load(follower, migration).await {
-        Ok(session) => Ok(Some(session)),
-        Err(error) if error.is_retryable() && starts_from(snapshot, follower, &error) => Ok(None),
-        Err(error) if error.is_retryable() && config.directory.wait_for_database => {
-            tracing::warn!(%error, "starting without the database; answering 503 until it is there");
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
+    let error = match open_and_load(follower, migration).await {
+        Ok(session) => return Ok(Some(session)),
+        Err(error) if error.is_retryable() => error,
+        Err(error) => return Err(error.into()),
+    };
+    if starts_from(snapshot, follower, &error).await {
+        return Ok(None);
     }
+    if config.directory.wait_for_database {
+        tracing::warn!(%error, "starting without the database; answering 503 until it is there");
+        return Ok(None);
+    }
+    Err(error.into())
 }
 
 /// Whether the snapshot stands in for the database.
-fn starts_from(snapshot: Option<&SnapshotFile>, follower: &Follower, away: &StoreError) -> bool {
+async fn starts_from(
+    snapshot: Option<&SnapshotFile>,
+    follower: &Follower,
+    away: &StoreError,
+) -> bool {
     let Some(snapshot) = snapshot else { return false };
     let began = now();
-    let (directory, true_at) = match snapshot.read(began) {
-        Ok(read) => read,
-        Err(error) => {
+    let file = snapshot.clone();
+    // A million rows take a while, and this thread hears the signals.
+    let read = tokio::task::spawn_blocking(move || file.read(began)).await;
+    let (directory, true_at) = match read.map_err(anyhow::Error::from) {
+        Ok(Ok(read)) => read,
+        Ok(Err(error)) => {
             tracing::warn!(%error, "the snapshot cannot stand in for the database");
+            return false;
+        }
+        Err(error) => {
+            tracing::error!(%error, "the snapshot cannot be read: this is a fault of certgate");
             return false;
         }
     };
@@ -211,6 +235,8 @@ async fn run(
 ) -> anyhow::Result<()> {
     // Before anybody is told that we are there: a signal that comes at once must find its ear.
     let signals = Signals::listen()?;
+    let mut loading = std::pin::pin!(loading);
+    let loaded = tokio::time::timeout(HEAD_START, loading.as_mut()).await.ok().transpose()?;
     let mut handles = Vec::new();
     let mut servers = JoinSet::new();
     let mut files = Vec::new();
@@ -245,7 +271,9 @@ async fn run(
         servers.spawn(server);
     }
     let loading = async {
-        loading.await?;
+        if loaded.is_none() {
+            loading.await?;
+        }
         tell_manager(NotifyState::Ready);
         anyhow::Ok(())
     };

@@ -1,10 +1,13 @@
-//! A start reads everything before it decides anything: whoever asks meanwhile is told so at once.
+//! A start reads everything before it decides anything: where that takes a while, whoever asks is
+//! told so at once.
 //!
 //! A table that somebody else has locked holds the first load up for as long as a test needs.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +15,7 @@ use certgate::cli::demo::programs;
 
 use crate::support::certgate::{Certgate, program};
 use crate::support::database::{Database, Kind, OpenShell};
-use crate::support::pki::Issuer;
+use crate::support::pki::{Issued, Issuer};
 use crate::support::running::Running;
 
 /// Longest wait for anything here.
@@ -47,7 +50,7 @@ fn wait_for_load(database: &Database) {
 }
 
 #[test]
-fn until_everything_is_read_the_answer_is_not_ready_and_comes_at_once() {
+fn until_everything_is_read_the_answer_is_not_ready() {
     let database = Database::empty(Kind::Postgres);
     let folder = tempfile::tempdir().unwrap();
     let alice = Issuer::root(folder.path(), "Example CA").client("alice");
@@ -69,6 +72,7 @@ fn until_everything_is_read_the_answer_is_not_ready_and_comes_at_once() {
     assert_eq!(readyz["ready"], false, "{readyz}");
     assert_eq!(readyz["reason"], "not_ready", "{readyz}");
     assert!(certgate.ask_ops("/healthz").starts_with("HTTP/1.1 200 "));
+    assert!(certgate.metric("certgate_directory_age_seconds").is_infinite());
 
     // Whoever starts after us starts once we can decide.
     notify.set_nonblocking(true).unwrap();
@@ -80,6 +84,49 @@ fn until_everything_is_read_the_answer_is_not_ready_and_comes_at_once() {
     let length = notify.recv(&mut message).unwrap();
     assert!(message[..length].starts_with(b"READY=1"), "{:?}", &message[..length]);
     assert_eq!(certgate.readyz()["ready"], true);
+    assert!(certgate.metric("certgate_directory_age_seconds").is_finite());
+}
+
+/// What somebody is told who asks on a socket before the service that inherits it is there.
+fn asked_before_the_start(certgate: &Certgate, certificate: &Issued) -> String {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut stream = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let request = format!(
+        "GET /auth HTTP/1.1\r\nHost: certgate\r\nConnection: close\r\n\
+         X-SSL-Client-Verify: SUCCESS\r\nX-SSL-Client-Cert: {}\r\n\r\n",
+        certificate.escaped()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 </dev/null"])
+        .arg(program())
+        .arg("--config")
+        .arg(certgate.config())
+        .arg("serve")
+        .env("LISTEN_FDS", "1")
+        .env("LISTEN_FDNAMES", "auth")
+        .stdin(Stdio::from(OwnedFd::from(socket)));
+    let _running = Running::start(command.stderr(Stdio::null()));
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let answer = answer.to_lowercase();
+    let (_, after) = answer.split_once("x-auth-reason: ").unwrap();
+    after.lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn a_restart_on_an_inherited_socket_that_loads_fast_refuses_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let alice = Issuer::root(folder.path(), "Example CA").client("alice");
+    let certgate = Certgate::start();
+    certgate.run(&["user", "add", "alice"]);
+    certgate.run(&["mapping", "add", "alice", "--cert", alice.alone.to_str().unwrap()]);
+    certgate.stop();
+    // On a busy machine a start may take longer than nginx would wait; not each time.
+    let mut answers = (0..5).map(|_| asked_before_the_start(&certgate, &alice));
+    assert!(answers.any(|answer| answer == "mapped"), "always refused");
 }
 
 #[test]

@@ -194,6 +194,14 @@ impl Certgate {
         answer
     }
 
+    /// The value of a metric without labels.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let metrics = self.ask_ops("/metrics");
+        let mut values =
+            metrics.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        values.next().expect("the metric").parse().unwrap()
+    }
+
     /// The memory that the service holds.
     pub(crate) fn resident_kib(&self) -> u64 {
         let id = self.workshop.process_id("certgate").unwrap();

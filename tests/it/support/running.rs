@@ -1,10 +1,16 @@
 //! A service that a test starts and ends by itself, to see how it ends.
 
+use std::io::Read as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use certgate::cli::demo::programs;
 
 use super::certgate::{Certgate, program};
+
+/// Longest wait for an end; drained is within 10 s.
+const END_DEADLINE: Duration = Duration::from_secs(20);
 
 /// The service, ended by SIGTERM if the test has not done so.
 pub(crate) struct Running(Child);
@@ -25,13 +31,26 @@ impl Running {
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     }
 
-    /// How it ended, and what it logged if that is kept.
+    /// How it ended, and what it logged if that is kept. It has to end soon.
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
-        let mut log = String::new();
-        if let Some(mut stderr) = self.0.stderr.take() {
-            std::io::Read::read_to_string(&mut stderr, &mut log).unwrap();
-        }
-        (self.0.wait().unwrap(), log)
+        let stderr = self.0.stderr.take();
+        let log = thread::spawn(move || {
+            let mut log = String::new();
+            stderr.map(|mut stderr| stderr.read_to_string(&mut log).unwrap());
+            log
+        });
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                break status;
+            }
+            if began.elapsed() > END_DEADLINE {
+                self.0.kill().unwrap();
+                panic!("still there after {END_DEADLINE:?}: {}", log.join().unwrap());
+            }
+            thread::sleep(Duration::from_millis(10));
+        };
+        (status, log.join().unwrap())
     }
 }
 
