@@ -35,8 +35,8 @@ const X_REMOTE: [HeaderName; 4] = [
 /// people, the mail address.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// As the default profile does. Names that the program knows are copied with every answer for
-    /// nothing, and others are not: the four together cost it a hundredth.
+    /// As the default profile does: constants are copied into every answer for less than names that
+    /// were configured.
     XRemote,
     /// Otherwise.
     Named([HeaderName; 4]),

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Fingerprint([u8; 32]);
 
-/// A digest needs no more mixing: eight of its octets tell it from others.
+/// Eight octets of a digest tell it from others; which place they choose, the hasher's key says.
 impl Hash for Fingerprint {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         let first = self.0.first_chunk().copied().unwrap_or_default();

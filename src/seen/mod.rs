@@ -31,7 +31,7 @@ use crate::proxy::Shown;
 use crate::store::DatabaseUrl;
 
 /// Reports that may wait to be counted: a burst. From the first load on they are taken out at
-/// once, whatever the database does; with certificates of a usual size are 5 MiB.
+/// once, whatever the database does. With certificates of a usual size they are 5 MiB.
 const MAX_WAITING: usize = 1024;
 /// How often a batch is written: soon enough for an operator who looks.
 const BATCH_EVERY: Duration = Duration::from_secs(1);
