@@ -83,6 +83,18 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// Changes are not all written down, so that a look finds nothing, whatever changed.
+    #[error(
+        "{place}: changes may not take effect, a revocation neither: {triggers} off or gone; put \
+         each on again (PostgreSQL: `alter table ... enable always trigger ...`), or, where it is \
+         gone, take everything into a new database with `certgate copy`"
+    )]
+    NotFed {
+        /// The database.
+        place: String,
+        /// The triggers that do nothing.
+        triggers: String,
+    },
     /// The mapping, block or membership that was named does not exist.
     #[error("no such {noun}: {name}")]
     NotFound {
@@ -197,6 +209,12 @@ impl StoreError {
     }
 }
 
+/// Triggers that should write changes down, and do not; among the driver's errors until it is
+/// known of which database.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}: off or gone")]
+pub(super) struct NotFed(pub(super) String);
+
 /// What an error of the driver is about: the database, and the row that was being written.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Subject<'a> {
@@ -221,6 +239,10 @@ pub(super) fn classify(error: sqlx::Error, url: &DatabaseUrl, subject: Subject<'
         sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
             StoreError::Unreachable { place, reason: error.to_string() }
         }
+        sqlx::Error::Configuration(error) => match error.downcast::<NotFed>() {
+            Ok(not_fed) => StoreError::NotFed { place, triggers: not_fed.0 },
+            Err(error) => StoreError::Unreadable { place, reason: error.to_string() },
+        },
         error => StoreError::Unreadable { place, reason: error.to_string() },
     }
 }

@@ -1,4 +1,5 @@
-//! What `certgate doctor` asks of the database: the clock, the rights, whether a word gets through.
+//! What `certgate doctor` asks of the database: the clock, the rights, whether a word gets through,
+//! whether every change is written down.
 //!
 //! It changes nothing.
 
@@ -22,6 +23,20 @@ pub struct ServerHealth {
     pub writable: Vec<String>,
     /// Whether a notification came back to us in time; a standby has none.
     pub listens: bool,
+    /// The triggers of the feed and of the audit that do not write down what any session does.
+    pub weak_triggers: Vec<WeakTrigger>,
+}
+
+/// A trigger that does not fire in every session.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WeakTrigger {
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it fires where a session does not replay (`session_replication_role`); else it is
+    /// off or gone.
+    pub fires: bool,
 }
 
 impl Store {
@@ -43,7 +58,12 @@ impl Store {
         let rights = sqlx::query_scalar(WRITABLE).persistent(false).fetch_all(&side.pool);
         let writable = limited(self.url(), LOOK_LIMIT, rights).await?;
         let listens = !is_standby && limited(self.url(), LOOK_LIMIT, hear(side)).await.is_ok();
-        Ok(Some(ServerHealth { clock, took, is_standby, writable, listens }))
+        let triggers = sqlx::query_as(TRIGGERS).persistent(false).fetch_all(&side.pool);
+        let triggers: Vec<(String, String, bool)> =
+            limited(self.url(), LOOK_LIMIT, triggers).await?;
+        let weak = |(table, name, fires)| WeakTrigger { table, name, fires };
+        let weak_triggers = triggers.into_iter().map(weak).collect();
+        Ok(Some(ServerHealth { clock, took, is_standby, writable, listens, weak_triggers }))
     }
 }
 
@@ -63,3 +83,13 @@ const WRITABLE: &str = "select table_name from (values ('app_user'), ('user_grou
      as certgate (table_name) \
      where to_regclass(table_name) is not null \
      and has_table_privilege(table_name, 'insert, update, delete, truncate')";
+/// `A`: always, as the migrations leave them; `O`: where nothing is replayed.
+const TRIGGERS: &str = "select needed.relation, needed.name, coalesce(tgenabled = 'O', false) \
+     from (select relation, relation || '_' || kind || '_' || event \
+         from unnest(array['app_user', 'user_group', 'mapping', 'block', 'rule']) relation, \
+             unnest(array['audited', 'changed']) kind, \
+             unnest(array['insert', 'update', 'delete', 'truncate']) event \
+         union all values ('audit', 'audit_append_only'), ('change', 'change_kept') \
+     ) needed (relation, name) \
+     left join pg_trigger on tgrelid = to_regclass(needed.relation) and tgname = needed.name \
+     where tgenabled is distinct from 'A' order by needed.name";

@@ -41,7 +41,7 @@ pub use self::copy::{Copied, CopyError};
 pub use self::denied::{DeniedRow, KeptCertificate};
 pub use self::error::StoreError;
 pub use self::follow::{Cursor, Look, Looked, Manner, Session};
-pub use self::health::ServerHealth;
+pub use self::health::{ServerHealth, WeakTrigger};
 pub use self::operator::{
     Block, BlockEdit, CertificateFacts, Digits, Edit, GivenBlock, GivenMapping, Mapping,
     MappingEdit, Member, NewBlock, NewMapping, NewUser, PatternText, Rule, RuleEdit, RuleText,

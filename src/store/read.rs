@@ -9,6 +9,13 @@ use super::value::{Flag, Moment, Text};
 use crate::directory;
 use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, Row, RuleRow, UserRow};
 
+/// PostgreSQL: one snapshot for all that follows, and all of its rows ([`WHOLE`]).
+pub(super) const SNAPSHOT: &str =
+    "begin isolation level repeatable read, read only; set local row_security = off";
+/// PostgreSQL: where a policy would hide rows from this role, and blocks among them, the server
+/// refuses the statement instead.
+pub(super) const WHOLE: &str = "set local row_security = off";
+
 /// The whole directory at one instant.
 #[derive(Clone, Debug)]
 pub struct Snapshot {

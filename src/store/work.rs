@@ -126,7 +126,7 @@ impl Store {
     pub async fn read(&self) -> Result<Work, StoreError> {
         let work = async {
             Ok(match self {
-                Self::Postgres(side) => Side::Postgres(side.pool.begin_with(READ_ONLY).await?),
+                Self::Postgres(side) => Side::Postgres(side.pool.begin_with(read::SNAPSHOT).await?),
                 Self::Sqlite(side) => Side::Sqlite(side.pool.begin().await?),
             })
         };
@@ -189,6 +189,9 @@ impl Work {
         let mut rows = Rows::default();
         let mut each = |row: Row| rows.push(row);
         let work = async {
+            if let Side::Postgres(transaction) = &mut self.side {
+                sqlx::query(read::WHOLE).persistent(false).execute(&mut **transaction).await?;
+            }
             on_side!(self.side, transaction => {
                 read::read_all!(*transaction, each);
             });
@@ -217,4 +220,3 @@ pub(super) async fn act<T>(
 /// Who acts, for the triggers that keep the audit; ends with the transaction.
 const ACTING: &str = "select set_config('certgate.actor', $1, true), \
      set_config('certgate.source', $2, true), set_config('certgate.request_id', $3, true)";
-const READ_ONLY: &str = "begin isolation level repeatable read, read only";

@@ -66,10 +66,63 @@ async fn a_sound_installation_is_called_sound() {
                 // The owner of the tables is no role for a service.
                 assert_eq!((code, of(&findings, "role").0), (1, "warning"), "{findings:#?}");
                 assert_eq!(of(&findings, "listen").0, "ok");
+                assert_eq!(of(&findings, "triggers").0, "ok", "{findings:#?}");
             }
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_trigger_that_does_not_write_down_what_every_session_does_is_told() {
+    let database = Database::migrated(Kind::Postgres).await;
+    // As a restore with --data-only --disable-triggers leaves them.
+    database
+        .sql("alter table mapping disable trigger all; alter table mapping enable trigger all;");
+    let (code, findings) = doctor(database.secret_url(), "");
+    let (result, what) = of(&findings, "triggers");
+    assert_eq!((code, result), (1, "warning"), "{what}");
+    assert!(what.starts_with("mapping_audited_delete, mapping_audited_insert, "), "{what}");
+    assert!(what.contains("mapping_changed_update not always on"), "{what}");
+    for (off, named) in [
+        ("alter table block disable trigger block_audited_delete", "block_audited_delete off or"),
+        ("drop trigger audit_append_only on audit", "audit_append_only, block_audited_delete off"),
+    ] {
+        database.sql(off);
+        let (code, findings) = doctor(database.secret_url(), "");
+        let (result, what) = of(&findings, "triggers");
+        assert_eq!((code, result), (2, "failure"), "{what}");
+        assert!(what.starts_with(named), "{what}");
+        assert!(what.contains("enable always trigger "), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_whose_changes_are_not_seen_is_told_and_a_copy_is_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = format!("sqlite://{}", folder.path().join("copy.db").display());
+    for (kind, off) in [
+        (Kind::Postgres, "drop trigger mapping_changed_update on mapping;"),
+        (Kind::Sqlite, "drop trigger mapping_changed_update;"),
+    ] {
+        let database = Database::migrated(kind).await;
+        database.sql("insert into app_user (username) values ('alice');");
+        database.sql(off);
+        let (code, findings) = doctor(database.secret_url(), "");
+        assert_eq!(code, 2, "{findings:#?}");
+        let told = findings.iter().find(|one| one["result"] == "failure").unwrap();
+        let what = told["what"].as_str().unwrap();
+        assert!(what.contains("mapping_changed_update off or gone"), "{what}");
+        assert!(what.contains("`certgate copy`"), "{what}");
+        let copied = Command::new(program())
+            .args(["copy", "--from", database.secret_url(), "--to", &copy])
+            .output()
+            .unwrap();
+        assert!(copied.status.success(), "{copied:?}");
+        let (code, findings) = doctor(&copy, "");
+        assert_eq!(code, 0, "{findings:#?}");
+        fs::remove_file(folder.path().join("copy.db")).unwrap();
+    }
 }
 
 #[tokio::test]

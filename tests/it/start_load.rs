@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use certgate::cli::demo::programs;
 
-use crate::support::certgate::{Certgate, program};
+use crate::support::certgate::{Certgate, program, question, reason_of};
 use crate::support::database::{Database, Kind, OpenShell};
 use crate::support::pki::{Issued, Issuer};
 use crate::support::running::Running;
@@ -92,12 +92,7 @@ fn asked_before_the_start(certgate: &Certgate, certificate: &Issued) -> String {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut stream = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    let request = format!(
-        "GET /auth HTTP/1.1\r\nHost: certgate\r\nConnection: close\r\n\
-         X-SSL-Client-Verify: SUCCESS\r\nX-SSL-Client-Cert: {}\r\n\r\n",
-        certificate.escaped()
-    );
-    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(question(certificate).as_bytes()).unwrap();
     let mut command = Command::new("sh");
     command
         .args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 </dev/null"])
@@ -111,9 +106,7 @@ fn asked_before_the_start(certgate: &Certgate, certificate: &Issued) -> String {
     let _running = Running::start(command.stderr(Stdio::null()));
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    let answer = answer.to_lowercase();
-    let (_, after) = answer.split_once("x-auth-reason: ").unwrap();
-    after.lines().next().unwrap().to_owned()
+    reason_of(&answer)
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The database: its clock, our rights, whether a word gets through, and rows that do nothing.
+//! The database: its clock, our rights, whether a word gets through and changes are written down,
+//! and rows that do nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use crate::directory::{Column, Directory, Rows, Severity, parse_pattern};
 use crate::doctor::Finding;
 use crate::pki::{Certificate, UnixTime};
 use crate::revocation::Loader;
-use crate::store::{ServerHealth, Store};
+use crate::store::{ServerHealth, Store, WeakTrigger};
 
 /// A clock that is off by more than this makes windows and expiry wrong by as much.
 const CLOCK_WARNING_SECONDS: i64 = 2;
@@ -35,6 +36,7 @@ pub(super) async fn check_server(store: &Store, now: UnixTime) -> Vec<Finding> {
             findings.push(clock(&health, app::now()));
             findings.push(rights(&health));
             findings.push(listens(&health));
+            findings.push(triggers(&health));
         }
         Err(error) => findings.push(Finding::failure("database", error.to_string())),
     }
@@ -80,6 +82,37 @@ fn listens(health: &ServerHealth) -> Finding {
             "no notification comes back within 2 s (a pooler in transaction mode?): changes are \
              found by polling, every second",
         ),
+    }
+}
+
+fn triggers(health: &ServerHealth) -> Finding {
+    let (late, off): (Vec<_>, Vec<_>) = health.weak_triggers.iter().partition(|one| one.fires);
+    let names = |some: &[&WeakTrigger]| {
+        some.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let again = |first: &WeakTrigger| {
+        format!("`alter table {} enable always trigger {}`", first.table, first.name)
+    };
+    match (off.first(), late.first()) {
+        (Some(first), _) => Finding::failure(
+            "triggers",
+            format!(
+                "{} off or gone: changes are not seen, or not in the audit; put each on again, {}, \
+                 or, where it is gone, take everything into a new database with `certgate copy`",
+                names(&off),
+                again(first)
+            ),
+        ),
+        (None, Some(first)) => Finding::warning(
+            "triggers",
+            format!(
+                "{} not always on: what a session changes that replays (session_replication_role) \
+                 is not seen, or not in the audit; put each on for all, {}",
+                names(&late),
+                again(first)
+            ),
+        ),
+        (None, None) => Finding::ok("triggers", "every change is written down"),
     }
 }
 

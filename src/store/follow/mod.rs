@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::Connection;
 
-use super::error::{StoreError, Subject, classify};
+use super::error::{NotFed, StoreError, Subject, classify};
 use super::read::{Rows, Sink, Snapshot};
 use super::{LOAD_LIMIT, LOOK_LIMIT, Store, limited};
 use crate::directory::row::{Change, Row};

@@ -12,8 +12,8 @@ use sqlx::{PgConnection, Row as _};
 use super::feed::{Entry, Glance, Glanced, Position};
 use super::freshness::{Beat, Freshness};
 use super::keys::{Keys, MAX_KEYS};
-use super::{Connection, Looked, Manner, Sink, StoreError, Subject, classify, limited};
-use crate::store::read::{read_all, read_keys};
+use super::{Connection, Looked, Manner, NotFed, Sink, StoreError, Subject, classify, limited};
+use crate::store::read::{SNAPSHOT, read_all, read_keys};
 use crate::store::url::DatabaseUrl;
 use crate::store::{CONNECT_LIMIT, LOOK_LIMIT, PostgresStore, connect};
 
@@ -120,8 +120,9 @@ fn seen(row: &PgRow) -> Result<Seen, sqlx::Error> {
         trimmed_to: unsigned(row, 2)?,
         since_cursor: count(row, 3)?,
     };
-    if !row.try_get(8)? {
-        return Err(sqlx::Error::Configuration(NOT_FED.into()));
+    let missing: Option<String> = row.try_get(8)?;
+    if let Some(missing) = missing {
+        return Err(sqlx::Error::Configuration(NotFed(missing).into()));
     }
     let is_standby: bool = row.try_get(4)?;
     let age: f64 = row.try_get(6)?;
@@ -310,11 +311,9 @@ async fn listener(url: &DatabaseUrl, options: &PgConnectOptions) -> Result<PgLis
     Ok(listener)
 }
 
-/// One snapshot for all that follows.
-const SNAPSHOT: &str = "begin isolation level repeatable read, read only";
 /// Server with its tables and triggers; where the next look starts; how far the feed is trimmed;
 /// changes from the cursor on; standby; heartbeat and its age; whether this is our own backend;
-/// whether all of the triggers are on that write changes down and keep them.
+/// which of the triggers are off or gone that write changes down and keep them, if any.
 ///
 /// A restored dump makes the tables anew or turns the triggers off, and its changes carry ids of
 /// another time: both are another server to a cursor.
@@ -335,17 +334,15 @@ const GLANCE: &str = "
         (extract(epoch from feed.beat_at) * 1000000)::bigint,
         extract(epoch from clock_timestamp() - feed.beat_at)::float8,
         coalesce(current_setting('certgate.session', true), '') <> '',
-        (select count(*) = 21 from pg_trigger join pg_class on pg_class.oid = tgrelid
-            where tgenabled in ('O', 'A') and (
-                tgrelid in ('app_user'::regclass, 'user_group'::regclass, 'mapping'::regclass,
-                    'block'::regclass, 'rule'::regclass)
-                and tgname in (relname || '_changed_insert', relname || '_changed_update',
-                    relname || '_changed_delete', relname || '_changed_truncate')
-                or tgrelid = 'change'::regclass and tgname = 'change_kept'))
+        (select string_agg(needed.name, ', ' order by needed.name)
+            from (select relation, relation || '_changed_' || event
+                from unnest(array['app_user', 'user_group', 'mapping', 'block', 'rule']) relation,
+                    unnest(array['insert', 'update', 'delete', 'truncate']) event
+                union all values ('change', 'change_kept')) needed (relation, name)
+            where not exists (select from pg_trigger
+                where tgrelid = needed.relation::regclass and tgname = needed.name
+                and tgenabled in ('O', 'A')))
     from feed";
-/// What to say where changes are not all written down: then a look finds nothing, whatever changed.
-const NOT_FED: &str = "a trigger of certgate's tables is off or gone, so that changes are not seen; \
-     put each on again with `alter table ... enable always trigger ...`";
 /// The transactions that a snapshot sees although older ones had not ended.
 const SEEN: &str = "
     select xid::text, count(*) from change

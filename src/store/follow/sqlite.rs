@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Row as _};
 
 use super::freshness::Freshness;
 use super::keys::{KeyError, Keys, MAX_KEYS};
-use super::{Connection, Looked, Sink, StoreError, Subject, classify, limited};
+use super::{Connection, Looked, NotFed, Sink, StoreError, Subject, classify, limited};
 use crate::store::read::{Readable as _, read_all, read_keys};
 use crate::store::schema::{self, Applied};
 use crate::store::url::DatabaseUrl;
@@ -21,6 +21,9 @@ use crate::store::{CONNECT_LIMIT, LOOK_LIMIT, SqliteStore};
 /// into the same file: ids can meet again, with other changes behind them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Position {
+    /// Another one after every alteration of the schema, also after one that was taken back: what
+    /// changed while a trigger was gone is not in the feed.
+    schema: i64,
     last_id: i64,
     last_at: Option<Vec<u8>>,
 }
@@ -28,12 +31,17 @@ pub(super) struct Position {
 /// The last change; a single statement, so a single snapshot.
 pub(super) async fn position(connection: &mut SqliteConnection) -> Result<Position, sqlx::Error> {
     let row = sqlx::query(
-        "select coalesce((select seq from sqlite_sequence where name = 'change'), 0),
+        "select (select schema_version from pragma_schema_version),
+            coalesce((select seq from sqlite_sequence where name = 'change'), 0),
             (select at from change order by id desc limit 1)",
     )
     .fetch_one(connection)
     .await?;
-    Ok(Position { last_id: row.try_get(0)?, last_at: row.text_or_null(1)? })
+    Ok(Position {
+        schema: row.try_get(0)?,
+        last_id: row.try_get(1)?,
+        last_at: row.text_or_null(2)?,
+    })
 }
 
 /// Reads everything in one transaction, which on SQLite is one snapshot.
@@ -43,6 +51,10 @@ pub(super) async fn load(
 ) -> Result<Position, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let position = position(&mut transaction).await?;
+    let missing: Option<String> = sqlx::query_scalar(MISSING).fetch_one(&mut *transaction).await?;
+    if let Some(missing) = missing {
+        return Err(sqlx::Error::Configuration(NotFed(missing).into()));
+    }
     read_all!(transaction, each);
     transaction.commit().await?;
     Ok(position)
@@ -67,6 +79,9 @@ async fn found(connection: &mut SqliteConnection, cursor: &Position) -> Result<F
     let position = position(connection).await?;
     if position == *cursor {
         return Ok(Found::Same);
+    }
+    if position.schema != cursor.schema {
+        return Ok(Found::Reload("the schema was altered"));
     }
     let count = position.last_id.saturating_sub(cursor.last_id);
     // Ids and times that go back, or go on from another change, are those of a restored backup.
@@ -228,5 +243,19 @@ impl FileId {
     }
 }
 
+/// Of the triggers that write changes down, keep ids as they were told and carry a user's end and
+/// new name to its rows, those that are not there. Who makes a table anew loses its triggers, who
+/// renames one takes them along.
+const MISSING: &str = "
+    select group_concat(needed.name, ', ')
+    from (
+        select relation.value as relation, relation.value || '_changed_' || event.value as name
+        from json_each('[\"app_user\", \"user_group\", \"mapping\", \"block\", \"rule\"]') relation,
+            json_each('[\"insert\", \"update\", \"delete\"]') event
+        union all values ('mapping', 'mapping_id_fixed'), ('block', 'block_id_fixed'),
+            ('app_user', 'app_user_gone'), ('app_user', 'app_user_renamed')
+    ) needed
+    where not exists (select 1 from sqlite_master
+        where type = 'trigger' and sqlite_master.name = needed.name and tbl_name = relation)";
 /// How often to ask for `data_version`, which costs microseconds: a change holds within a blink.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);

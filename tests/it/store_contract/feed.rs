@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use certgate::store::{Look, Session, Store, StoreError};
+use certgate::store::{Look, Looked, Session, Store, StoreError};
 
 use super::on_both;
-use crate::support::database::{Database, Kind};
+use crate::support::database::{Database, Kind, by};
 use crate::support::follower::Follow as _;
 
 on_both! {
@@ -17,6 +17,7 @@ on_both! {
     each_change_leaves_its_old_and_new_keys,
     loading_gives_every_row,
     many_random_changes_end_in_the_same_directory,
+    what_changed_while_a_trigger_was_away_is_loaded,
 }
 
 /// A change must be seen within this.
@@ -315,24 +316,88 @@ async fn while_changes_are_not_all_written_down_no_session_goes_on() {
     let database = Database::migrated(Kind::Postgres).await;
     database.sql(ALICE);
     let store = database.store().await;
-    for (off, on) in [
-        ("mapping disable trigger mapping_changed_update", "mapping enable trigger all"),
-        ("block disable trigger all", "block enable trigger all"),
-        ("rule enable replica trigger rule_changed_insert", "rule enable trigger all"),
-        ("change disable trigger change_kept", "change enable always trigger change_kept"),
+    for (off, on, named) in [
+        (
+            "mapping disable trigger mapping_changed_update",
+            "mapping enable trigger all",
+            ": mapping_changed_update off",
+        ),
+        (
+            "block disable trigger all",
+            "block enable trigger all",
+            ": block_changed_delete, block_changed_insert, block_changed_truncate, \
+             block_changed_update off",
+        ),
+        (
+            "rule enable replica trigger rule_changed_insert",
+            "rule enable trigger all",
+            ": rule_changed_insert off",
+        ),
+        (
+            "change disable trigger change_kept",
+            "change enable always trigger change_kept",
+            ": change_kept off",
+        ),
     ] {
         let mut before = Session::start(&store).await.unwrap();
         before.load().await.unwrap();
         database.sql(&format!("alter table {off};"));
         let mut after = Session::start(&store).await.unwrap();
         for error in [before.look().await.unwrap_err(), after.load().await.unwrap_err()] {
-            assert!(error.to_string().contains("enable always trigger"), "{off}: {error}");
+            assert!(error.to_string().contains(named), "{off}: {error}");
         }
         database.sql(&format!("alter table {on};"));
         let mut again = Session::start(&store).await.unwrap();
         again.load().await.unwrap();
         assert!(!again.look().await.unwrap().is_news(), "{on}");
     }
+}
+
+#[tokio::test]
+async fn a_sqlite_table_without_its_triggers_is_not_followed() {
+    for (alteration, named) in [
+        ("drop trigger mapping_changed_update;", ": mapping_changed_update off"),
+        ("drop trigger block_id_fixed;", ": block_id_fixed off"),
+        ("drop trigger app_user_gone;", ": app_user_gone off"),
+        (
+            // Its triggers stay with the old table, under their names.
+            "alter table block rename to old_block; create table block as select * from old_block;",
+            ": block_changed_insert, block_changed_update, block_changed_delete, block_id_fixed off",
+        ),
+    ] {
+        let database = Database::migrated(Kind::Sqlite).await;
+        database.sql(ALICE);
+        let store = database.store().await;
+        let mut session = Session::start(&store).await.unwrap();
+        session.load().await.unwrap();
+        database.sql(alteration);
+        assert!(session.changed(BLINK).await.unwrap(), "{alteration}");
+        assert!(matches!(session.look().await.unwrap(), Looked::Reload(_)), "{alteration}");
+        let mut other = Session::start(&store).await.unwrap();
+        for error in [session.load().await.unwrap_err(), other.load().await.unwrap_err()] {
+            assert!(error.to_string().contains(named), "{alteration}: {error}");
+        }
+    }
+}
+
+async fn what_changed_while_a_trigger_was_away_is_loaded(database: Database) {
+    let (off, on) = match database.kind {
+        Kind::Postgres => (
+            "alter table block disable trigger block_changed_insert".to_owned(),
+            "alter table block enable always trigger block_changed_insert".to_owned(),
+        ),
+        Kind::Sqlite => {
+            let again = "select sql from sqlite_master where name = 'block_changed_insert';";
+            ("drop trigger block_changed_insert".to_owned(), database.sql(again))
+        }
+    };
+    let store = database.store().await;
+    let mut session = Session::start(&store).await.unwrap();
+    session.load().await.unwrap();
+    database.sql(&format!("begin; {off}; insert into block (serial) values ('2'); {on}; commit;"));
+    assert!(matches!(session.look().await.unwrap(), Looked::Reload(_)));
+    assert_eq!(session.load().await.unwrap().blocks.len(), 1);
+    assert!(!session.look().await.unwrap().is_news());
 }
 
 #[tokio::test]
@@ -399,6 +464,41 @@ async fn a_role_with_rights_on_the_tables_alone_writes_and_follows() {
     assert_eq!(session.load().await.unwrap().mappings.len(), 1);
     assert!(!session.changed(Duration::ZERO).await.unwrap());
     drop(session);
+    store.close().await;
+    database.sql(&format!("drop owned by {role}; drop role {role};"));
+}
+
+/// Hidden blocks keep nobody out, and hidden changes are not followed.
+#[tokio::test]
+async fn a_policy_that_hides_rows_from_the_role_is_an_error_and_no_smaller_directory() {
+    let database = Database::migrated(Kind::Postgres).await;
+    let role = format!("{}_role", database.name());
+    database.sql(&format!(
+        "{ALICE}
+         create role {role} login password 'throw-away';
+         grant select on all tables in schema public to {role};"
+    ));
+    let url = database.url_as(&role, "throw-away");
+    let store = certgate::store::Store::open(&url, certgate::store::Open::Existing).await.unwrap();
+    for table in ["block", "change"] {
+        let mut session = Session::start(&store).await.unwrap();
+        session.load().await.unwrap();
+        database.sql(&format!("alter table {table} enable row level security;"));
+        database.sql("update block set note = 'x';");
+        let hidden = format!("row-level security policy for table \"{table}\"");
+        let error = session.look().await.unwrap_err();
+        assert!(error.to_string().contains(&hidden), "{error}");
+        let error = store.load().await.unwrap_err();
+        assert!(error.to_string().contains(&hidden), "{error}");
+        if table == "block" {
+            for mut work in [store.read().await.unwrap(), store.begin(&by()).await.unwrap()] {
+                let error = work.load().await.unwrap_err();
+                assert!(error.to_string().contains(&hidden), "{error}");
+            }
+        }
+        database.sql(&format!("alter table {table} disable row level security;"));
+    }
+    assert_eq!(store.load().await.unwrap().blocks.len(), 1);
     store.close().await;
     database.sql(&format!("drop owned by {role}; drop role {role};"));
 }

@@ -21,6 +21,22 @@ pub(crate) struct Certgate {
     ops: SocketAddr,
 }
 
+/// What nginx asks about a certificate that it has verified, over a connection of its own.
+pub(crate) fn question(certificate: &Issued) -> String {
+    format!(
+        "GET /auth HTTP/1.1\r\nHost: certgate\r\nConnection: close\r\n\
+         X-SSL-Client-Verify: SUCCESS\r\nX-SSL-Client-Cert: {}\r\n\r\n",
+        certificate.escaped()
+    )
+}
+
+/// The code in an answer of the auth listener.
+pub(crate) fn reason_of(answer: &str) -> String {
+    let answer = answer.to_lowercase();
+    let (_, after) = answer.split_once("x-auth-reason: ").expect("a code");
+    after.lines().next().unwrap().to_owned()
+}
+
 impl Certgate {
     /// Starts with SQLite on free ports and waits until it is ready to decide.
     pub(crate) fn start() -> Self {
@@ -84,14 +100,7 @@ impl Certgate {
 
     /// The code that the auth listener answers with, once.
     pub(crate) fn reason(&self, certificate: &Issued) -> String {
-        let answer = self.ask(&format!(
-            "GET /auth HTTP/1.1\r\nHost: certgate\r\nConnection: close\r\n\
-             X-SSL-Client-Verify: SUCCESS\r\nX-SSL-Client-Cert: {}\r\n\r\n",
-            certificate.escaped()
-        ));
-        let answer = answer.to_lowercase();
-        let (_, after) = answer.split_once("x-auth-reason: ").expect("a code");
-        after.lines().next().unwrap().to_owned()
+        reason_of(&self.ask(&question(certificate)))
     }
 
     /// What `/readyz` says, whether ready or not.
@@ -158,13 +167,9 @@ impl Certgate {
     pub(crate) fn wait_for_reason(&self, certificate: &Issued, code: &str) {
         let start = Instant::now();
         loop {
-            let answer = self.ask(&format!(
-                "GET /auth HTTP/1.1\r\nHost: certgate\r\nConnection: close\r\n\
-                 X-SSL-Client-Verify: SUCCESS\r\nX-SSL-Client-Cert: {}\r\n\r\n",
-                certificate.escaped()
-            ));
-            let line = format!("x-auth-reason: {code}\r\n");
-            if answer.to_lowercase().contains(&line) {
+            let answer = self.ask(&question(certificate));
+            // A connection that broke has no answer at all.
+            if answer.to_lowercase().contains(&format!("x-auth-reason: {code}\r\n")) {
                 return;
             }
             assert!(start.elapsed() < CHANGE_DEADLINE, "not {code}, but: {answer}");
