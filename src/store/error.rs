@@ -84,16 +84,12 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Changes are not all written down, so that a look finds nothing, whatever changed.
-    #[error(
-        "{place}: changes may not take effect, a revocation neither: {triggers} off or gone; put \
-         each on again (PostgreSQL: `alter table ... enable always trigger ...`), or, where it is \
-         gone, take everything into a new database with `certgate copy`"
-    )]
+    #[error("{place}: changes may not take effect, a revocation neither: {why}")]
     NotFed {
         /// The database.
         place: String,
-        /// The triggers that do nothing.
-        triggers: String,
+        /// What keeps them from it.
+        why: NotFed,
     },
     /// The mapping, block or membership that was named does not exist.
     #[error("no such {noun}: {name}")]
@@ -209,11 +205,24 @@ impl StoreError {
     }
 }
 
-/// Triggers that should write changes down, and do not; among the driver's errors until it is
-/// known of which database.
+/// Why changes are not all written down. It travels among the driver's errors until it is known of
+/// which database it is said.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}: off or gone")]
-pub(super) struct NotFed(pub(super) String);
+#[non_exhaustive]
+pub enum NotFed {
+    /// PostgreSQL fires no statement triggers for replicated rows.
+    #[error(
+        "a subscription writes {0}, for which no trigger fires; drop it, or let certgate follow its \
+         publisher"
+    )]
+    Subscription(String),
+    /// Triggers do nothing.
+    #[error(
+        "{0} off or gone; put each on again (PostgreSQL: `alter table ... enable always trigger \
+         ...`), or, where it is gone, take everything into a new database with `certgate copy`"
+    )]
+    Triggers(String),
+}
 
 /// What an error of the driver is about: the database, and the row that was being written.
 #[derive(Clone, Copy, Default)]
@@ -240,7 +249,7 @@ pub(super) fn classify(error: sqlx::Error, url: &DatabaseUrl, subject: Subject<'
             StoreError::Unreachable { place, reason: error.to_string() }
         }
         sqlx::Error::Configuration(error) => match error.downcast::<NotFed>() {
-            Ok(not_fed) => StoreError::NotFed { place, triggers: not_fed.0 },
+            Ok(why) => StoreError::NotFed { place, why: *why },
             Err(error) => StoreError::Unreadable { place, reason: error.to_string() },
         },
         error => StoreError::Unreadable { place, reason: error.to_string() },

@@ -39,7 +39,7 @@ use sqlx::{ConnectOptions, PgPool, SqlitePool};
 pub use self::audit::{AuditFilter, AuditRow};
 pub use self::copy::{Copied, CopyError};
 pub use self::denied::{DeniedRow, KeptCertificate};
-pub use self::error::StoreError;
+pub use self::error::{NotFed, StoreError};
 pub use self::follow::{Cursor, Look, Looked, Manner, Session};
 pub use self::health::{ServerHealth, WeakTrigger};
 pub use self::operator::{

@@ -120,9 +120,13 @@ fn seen(row: &PgRow) -> Result<Seen, sqlx::Error> {
         trimmed_to: unsigned(row, 2)?,
         since_cursor: count(row, 3)?,
     };
-    let missing: Option<String> = row.try_get(8)?;
-    if let Some(missing) = missing {
-        return Err(sqlx::Error::Configuration(NotFed(missing).into()));
+    let not_fed = match (row.try_get(8)?, row.try_get(9)?) {
+        (None, None) => None,
+        (Some(triggers), _) => Some(NotFed::Triggers(triggers)),
+        (None, Some(tables)) => Some(NotFed::Subscription(tables)),
+    };
+    if let Some(why) = not_fed {
+        return Err(sqlx::Error::Configuration(why.into()));
     }
     let is_standby: bool = row.try_get(4)?;
     let age: f64 = row.try_get(6)?;
@@ -313,7 +317,8 @@ async fn listener(url: &DatabaseUrl, options: &PgConnectOptions) -> Result<PgLis
 
 /// Server with its tables and triggers; where the next look starts; how far the feed is trimmed;
 /// changes from the cursor on; standby; heartbeat and its age; whether this is our own backend;
-/// which of the triggers are off or gone that write changes down and keep them, if any.
+/// which of the triggers are off or gone that write changes down and keep them, if any; which tables
+/// a subscription writes, if any.
 ///
 /// A restored dump makes the tables anew or turns the triggers off, and its changes carry ids of
 /// another time: both are another server to a cursor.
@@ -341,7 +346,10 @@ const GLANCE: &str = "
                 union all values ('change', 'change_kept')) needed (relation, name)
             where not exists (select from pg_trigger
                 where tgrelid = needed.relation::regclass and tgname = needed.name
-                and tgenabled in ('O', 'A')))
+                and tgenabled in ('O', 'A'))),
+        (select string_agg(distinct srrelid::regclass::text, ', ') from pg_subscription_rel
+            where srrelid in ('app_user'::regclass, 'user_group'::regclass, 'mapping'::regclass,
+                'block'::regclass, 'rule'::regclass))
     from feed";
 /// The transactions that a snapshot sees although older ones had not ended.
 const SEEN: &str = "

@@ -53,7 +53,7 @@ pub(super) async fn load(
     let position = position(&mut transaction).await?;
     let missing: Option<String> = sqlx::query_scalar(MISSING).fetch_one(&mut *transaction).await?;
     if let Some(missing) = missing {
-        return Err(sqlx::Error::Configuration(NotFed(missing).into()));
+        return Err(sqlx::Error::Configuration(NotFed::Triggers(missing).into()));
     }
     read_all!(transaction, each);
     transaction.commit().await?;

@@ -67,13 +67,23 @@ impl Cluster {
 
     /// `database.url`.
     pub(crate) fn url(&self) -> String {
-        format!("postgres://certgate@127.0.0.1:{}/postgres", self.port)
+        self.url_of("postgres")
+    }
+
+    /// Another of its databases.
+    pub(crate) fn url_of(&self, database: &str) -> String {
+        format!("postgres://certgate@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Runs SQL; it has to succeed.
     pub(crate) fn sql(&self, sql: &str) -> String {
+        self.sql_in("postgres", sql)
+    }
+
+    /// Runs SQL in another of its databases.
+    pub(crate) fn sql_in(&self, database: &str, sql: &str) -> String {
         let mut psql = Command::new("psql");
-        psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-c", sql, &self.url()]);
+        psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-c", sql, &self.url_of(database)]);
         run(&mut psql)
     }
 
