@@ -14,7 +14,7 @@ use super::output::{Printer, Table};
 use super::values;
 use crate::app;
 use crate::decide::{Options, Required, Trust, View};
-use crate::directory::{Directory, Rows, Sibling};
+use crate::directory::{Directory, Sibling};
 use crate::explain::{
     Asked, Explanation, Handle, MAX_HEADERS_BYTES, PastDenial, Problem, RawHeaders, Scene,
     UsageFacts,
@@ -89,7 +89,7 @@ async fn explain(
     handle: Handle<'_>,
     desk: &Desk<'_>,
 ) -> anyhow::Result<Explanation> {
-    let rows = Rows::from(desk.store.load().await?);
+    let rows = desk.store.read().await?.load().await?;
     let directory = Directory::build(&rows, &desk.settings());
     let (policy, now) = (app::gate::policy(desk.config), desk.now);
     let known = crl::read(desk.config, now);

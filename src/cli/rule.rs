@@ -15,7 +15,7 @@ use super::output::{Fields, Printer, Table};
 use super::pattern::PatternArgs;
 use super::values::{self, IssuerValue};
 use super::window::{WindowArgs, edit};
-use crate::directory::{Directory, Holder, Rows, check_rule};
+use crate::directory::{Directory, Holder, check_rule};
 use crate::pki::Identity;
 use crate::store::{Rule, RuleEdit, RuleText};
 
@@ -308,7 +308,7 @@ async fn change_rule(
 async fn test(file: &Path, desk: &Desk<'_>, printer: &mut Printer<'_>) -> anyhow::Result<ExitCode> {
     let certificate = read_certificate(file)?;
     let identity = Identity::from_certificate(&certificate);
-    let mut rows = Rows::from(desk.store.load().await?);
+    let mut rows = desk.store.read().await?.load().await?;
     rows.mappings.clear();
     rows.blocks.clear();
     let directory = Directory::build(&rows, &desk.settings());

@@ -30,7 +30,7 @@ mod window;
 use std::sync::Arc;
 
 use index::{BlockIndex, MappingIndex, UserIndex};
-use row::{BlockRow, GroupRow, MappingRow, RuleRow, UserRow};
+use row::{BlockRow, GroupRow, MappingRow, Row, RuleRow, UserRow};
 use rule::Rules;
 
 pub use block::Block;
@@ -66,6 +66,19 @@ pub struct Rows {
     pub blocks: Vec<BlockRow>,
     /// `rule`
     pub rules: Vec<RuleRow>,
+}
+
+impl Rows {
+    /// Adds a row where it belongs.
+    pub fn push(&mut self, row: Row) {
+        match row {
+            Row::Block(row) => self.blocks.push(row),
+            Row::Group(row) => self.groups.push(row),
+            Row::Mapping(row) => self.mappings.push(row),
+            Row::Rule(row) => self.rules.push(row),
+            Row::User(row) => self.users.push(row),
+        }
+    }
 }
 
 /// What the operator configured of names.

@@ -10,6 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::error::{StoreError, Subject, classify};
+use super::read::{READ, READ_WHOLE};
 use super::schema::{self, Applied};
 use super::url::{DatabaseUrl, Place, Target};
 use super::{CONNECT_LIMIT, LOOK_LIMIT, limited};
@@ -63,7 +64,7 @@ impl Server {
     pub(super) async fn check_schema(mut self) -> Result<(), StoreError> {
         let connection = &mut self.connection;
         let work = async {
-            let mut transaction = connection.begin_with(READ).await?;
+            let mut transaction = connection.begin_with(READ_WHOLE).await?;
             let found = schema::applied_postgres(&mut transaction).await?;
             transaction.commit().await?;
             Ok(found)
@@ -146,8 +147,6 @@ impl Target {
 
 /// A setting that means nothing to PostgreSQL, which keeps it for as long as the session lasts.
 const MARK: &str = "certgate.session";
-/// One snapshot, and nothing that a standby would refuse.
-const READ: &str = "begin isolation level repeatable read, read only";
 const PROBE: &str =
     "select pg_is_in_recovery(), coalesce(current_setting('certgate.session', true), '') <> ''";
 /// For one host of several: a host that is gone must not use up the time in which the next could

@@ -210,16 +210,26 @@ impl StoreError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotFed {
+    /// SQLite's triggers are not those that the migrations make.
+    #[error(
+        "{0} gone or altered, as after a table was made anew; take everything into a new file with \
+         `certgate copy`"
+    )]
+    Altered(String),
+    /// PostgreSQL reads the rows of tables that inherit together with ours, and fires our triggers
+    /// for none of them.
+    #[error("{0} inherits from a table of certgate's, whose triggers do not fire for it; drop it")]
+    Inherited(String),
     /// PostgreSQL fires no statement triggers for replicated rows.
     #[error(
-        "a subscription writes {0}, for which no trigger fires; drop it, or let certgate follow its \
-         publisher"
+        "a subscription writes {0}, and no trigger fires for what it writes; drop the subscription, \
+         or let certgate follow its publisher"
     )]
     Subscription(String),
-    /// Triggers do nothing.
+    /// PostgreSQL's triggers do nothing.
     #[error(
-        "{0} off or gone; put each on again (PostgreSQL: `alter table ... enable always trigger \
-         ...`), or, where it is gone, take everything into a new database with `certgate copy`"
+        "{0} off or gone; put each on again with `alter table ... enable always trigger ...`, or, \
+         where it is gone, take everything into a new database with `certgate copy`"
     )]
     Triggers(String),
 }

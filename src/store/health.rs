@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgListener;
 
+use super::triggers::{self, Purpose};
 use super::value::Moment;
 use super::{LOOK_LIMIT, Store, StoreError, limited};
 
@@ -23,20 +24,20 @@ pub struct ServerHealth {
     pub writable: Vec<String>,
     /// Whether a notification came back to us in time; a standby has none.
     pub listens: bool,
-    /// The triggers of the feed and of the audit that do not write down what any session does.
-    pub weak_triggers: Vec<WeakTrigger>,
 }
 
-/// A trigger that does not fire in every session.
+/// Triggers of the feed and of the audit that do not write down whatever any session does.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct WeakTrigger {
-    /// Its table.
-    pub table: String,
-    /// Its name.
-    pub name: String,
-    /// Whether it fires where a session does not replay (`session_replication_role`); else it is
-    /// off or gone.
-    pub fires: bool,
+pub enum WeakTriggers {
+    /// PostgreSQL's.
+    Postgres {
+        /// Off or gone.
+        off: Vec<String>,
+        /// They do not fire where a session replays (`session_replication_role`).
+        not_always: Vec<String>,
+    },
+    /// SQLite's, gone or not as the migrations make them.
+    Sqlite(Vec<String>),
 }
 
 impl Store {
@@ -58,12 +59,36 @@ impl Store {
         let rights = sqlx::query_scalar(WRITABLE).persistent(false).fetch_all(&side.pool);
         let writable = limited(self.url(), LOOK_LIMIT, rights).await?;
         let listens = !is_standby && limited(self.url(), LOOK_LIMIT, hear(side)).await.is_ok();
-        let triggers = sqlx::query_as(TRIGGERS).persistent(false).fetch_all(&side.pool);
-        let triggers: Vec<(String, String, bool)> =
-            limited(self.url(), LOOK_LIMIT, triggers).await?;
-        let weak = |(table, name, fires)| WeakTrigger { table, name, fires };
-        let weak_triggers = triggers.into_iter().map(weak).collect();
-        Ok(Some(ServerHealth { clock, took, is_standby, writable, listens, weak_triggers }))
+        Ok(Some(ServerHealth { clock, took, is_standby, writable, listens }))
+    }
+
+    /// Which triggers cannot be relied on, in the order of their names.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn weak_triggers(&self) -> Result<WeakTriggers, StoreError> {
+        let work = async {
+            match self {
+                Self::Postgres(side) => {
+                    let rows = sqlx::query_as(TRIGGERS).persistent(false).fetch_all(&side.pool);
+                    let rows: Vec<(String, bool)> = rows.await?;
+                    let (late, off): (Vec<_>, Vec<_>) =
+                        rows.into_iter().partition(|(_, fires)| *fires);
+                    let names = |rows: Vec<(String, bool)>| {
+                        rows.into_iter().map(|(name, _)| name).collect()
+                    };
+                    Ok(WeakTriggers::Postgres { off: names(off), not_always: names(late) })
+                }
+                Self::Sqlite(side) => {
+                    let mut transaction = side.pool.begin().await?;
+                    let mut names = triggers::altered(&mut transaction, Purpose::Audit).await?;
+                    names.extend(triggers::altered(&mut transaction, Purpose::Directory).await?);
+                    names.sort_unstable();
+                    Ok(WeakTriggers::Sqlite(names))
+                }
+            }
+        };
+        limited(self.url(), LOOK_LIMIT, work).await
     }
 }
 
@@ -84,7 +109,7 @@ const WRITABLE: &str = "select table_name from (values ('app_user'), ('user_grou
      where to_regclass(table_name) is not null \
      and has_table_privilege(table_name, 'insert, update, delete, truncate')";
 /// `A`: always, as the migrations leave them; `O`: where nothing is replayed.
-const TRIGGERS: &str = "select needed.relation, needed.name, coalesce(tgenabled = 'O', false) \
+const TRIGGERS: &str = "select needed.name, coalesce(tgenabled = 'O', false) \
      from (select relation, relation || '_' || kind || '_' || event \
          from unnest(array['app_user', 'user_group', 'mapping', 'block', 'rule']) relation, \
              unnest(array['audited', 'changed']) kind, \

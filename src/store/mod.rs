@@ -24,6 +24,7 @@ mod operator;
 mod read;
 mod schema;
 mod seen;
+mod triggers;
 mod url;
 mod value;
 mod work;
@@ -40,14 +41,14 @@ pub use self::audit::{AuditFilter, AuditRow};
 pub use self::copy::{Copied, CopyError};
 pub use self::denied::{DeniedRow, KeptCertificate};
 pub use self::error::{NotFed, StoreError};
-pub use self::follow::{Cursor, Look, Looked, Manner, Session};
-pub use self::health::{ServerHealth, WeakTrigger};
+pub use self::follow::{Looked, Manner, Session};
+pub use self::health::{ServerHealth, WeakTriggers};
 pub use self::operator::{
     Block, BlockEdit, CertificateFacts, Digits, Edit, GivenBlock, GivenMapping, Mapping,
     MappingEdit, Member, NewBlock, NewMapping, NewUser, PatternText, Rule, RuleEdit, RuleText,
     StoredCertificate, User, UserEdit, UserFilter,
 };
-pub use self::read::{Sink, Snapshot};
+pub use self::read::Sink;
 pub use self::schema::{Migrated, SCHEMA_VERSION};
 pub use self::seen::{Denial, HeldCertificate, Reported, SeenCertificate};
 pub use self::url::DatabaseUrl;

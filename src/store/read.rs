@@ -4,75 +4,18 @@
 
 use sqlx::{ColumnIndex, Decode, Type};
 
-use super::follow::Cursor;
 use super::value::{Flag, Moment, Text};
-use crate::directory;
 use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, Row, RuleRow, UserRow};
 
-/// PostgreSQL: one snapshot for all that follows, and all of its rows ([`WHOLE`]).
-pub(super) const SNAPSHOT: &str =
-    "begin isolation level repeatable read, read only; set local row_security = off";
-/// PostgreSQL: where a policy would hide rows from this role, and blocks among them, the server
-/// refuses the statement instead.
+/// PostgreSQL: one snapshot for all that follows, and nothing that a standby would refuse.
+pub(super) const READ: &str = "begin isolation level repeatable read, read only";
+/// PostgreSQL: where row-level security applies to this role, and so rows may be hidden from it,
+/// blocks among them, the server refuses the statement instead. It does not ask what the policies
+/// let through.
 pub(super) const WHOLE: &str = "set local row_security = off";
-
-/// The whole directory at one instant.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    /// All users.
-    pub users: Vec<UserRow>,
-    /// All memberships.
-    pub groups: Vec<GroupRow>,
-    /// All mappings.
-    pub mappings: Vec<MappingRow>,
-    /// All blocks.
-    pub blocks: Vec<BlockRow>,
-    /// All rules.
-    pub rules: Vec<RuleRow>,
-    /// Where to look on from.
-    pub cursor: Cursor,
-}
-
-impl From<Snapshot> for directory::Rows {
-    fn from(snapshot: Snapshot) -> Self {
-        let Snapshot { users, groups, mappings, blocks, rules, cursor: _ } = snapshot;
-        Self { users, groups, mappings, blocks, rules }
-    }
-}
-
-/// The rows of a [`Snapshot`] while it is being read.
-#[derive(Default)]
-pub(super) struct Rows {
-    users: Vec<UserRow>,
-    groups: Vec<GroupRow>,
-    mappings: Vec<MappingRow>,
-    blocks: Vec<BlockRow>,
-    rules: Vec<RuleRow>,
-}
-
-impl Rows {
-    pub(super) fn push(&mut self, row: Row) {
-        match row {
-            Row::Block(row) => self.blocks.push(row),
-            Row::Group(row) => self.groups.push(row),
-            Row::Mapping(row) => self.mappings.push(row),
-            Row::Rule(row) => self.rules.push(row),
-            Row::User(row) => self.users.push(row),
-        }
-    }
-
-    pub(super) fn at(self, cursor: Cursor) -> Snapshot {
-        let Self { users, groups, mappings, blocks, rules } = self;
-        Snapshot { users, groups, mappings, blocks, rules, cursor }
-    }
-}
-
-impl From<Rows> for directory::Rows {
-    fn from(rows: Rows) -> Self {
-        let Rows { users, groups, mappings, blocks, rules } = rows;
-        Self { users, groups, mappings, blocks, rules }
-    }
-}
+/// Both, said at once.
+pub(super) const READ_WHOLE: &str =
+    "begin isolation level repeatable read, read only; set local row_security = off";
 
 /// Who takes the rows of a load, one by one.
 pub trait Sink: Send {

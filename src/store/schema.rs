@@ -267,6 +267,14 @@ pub(super) async fn migrate_sqlite(
     Ok(Migrated { from, to: pending.last().map_or(from, |step| step.version) })
 }
 
+/// Every step, for an empty database that nobody else knows.
+pub(super) async fn make_sqlite(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    for step in &MIGRATIONS {
+        sqlx::raw_sql(step.sqlite).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
 /// Numbers of our own only; the same text on both databases.
 fn record(last: &Migration) -> String {
     format!(

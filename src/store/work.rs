@@ -9,7 +9,7 @@ use sqlx::{Postgres, Sqlite, Transaction};
 
 use super::audit;
 use super::error::{StoreError, Subject, classify};
-use super::read::{self, Rows, Sink as _};
+use super::read::{self, Sink as _};
 use super::url::DatabaseUrl;
 use super::{CONNECT_LIMIT, LOAD_LIMIT, OPERATOR_LIMIT, Store, limited, within};
 use crate::directory;
@@ -126,7 +126,7 @@ impl Store {
     pub async fn read(&self) -> Result<Work, StoreError> {
         let work = async {
             Ok(match self {
-                Self::Postgres(side) => Side::Postgres(side.pool.begin_with(read::SNAPSHOT).await?),
+                Self::Postgres(side) => Side::Postgres(side.pool.begin_with(read::READ).await?),
                 Self::Sqlite(side) => Side::Sqlite(side.pool.begin().await?),
             })
         };
@@ -186,19 +186,24 @@ impl Work {
     /// # Errors
     /// The database does not answer, or not in time.
     pub async fn load(&mut self) -> Result<directory::Rows, StoreError> {
-        let mut rows = Rows::default();
+        let mut rows = directory::Rows::default();
         let mut each = |row: Row| rows.push(row);
+        self.see_every_row().await?;
         let work = async {
-            if let Side::Postgres(transaction) = &mut self.side {
-                sqlx::query(read::WHOLE).persistent(false).execute(&mut **transaction).await?;
-            }
             on_side!(self.side, transaction => {
                 read::read_all!(*transaction, each);
             });
             Ok(())
         };
         limited(&self.url, LOAD_LIMIT, work).await?;
-        Ok(rows.into())
+        Ok(rows)
+    }
+
+    /// From here on what would leave rows out is refused ([`read::WHOLE`]).
+    pub(super) async fn see_every_row(&mut self) -> Result<(), StoreError> {
+        let Side::Postgres(transaction) = &mut self.side else { return Ok(()) };
+        let said = sqlx::query(read::WHOLE).persistent(false).execute(&mut **transaction);
+        limited(&self.url, OPERATOR_LIMIT, said).await.map(drop)
     }
 }
 

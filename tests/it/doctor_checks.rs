@@ -57,7 +57,7 @@ async fn on_both(test: impl Fn(&Database)) {
 async fn a_sound_installation_is_called_sound() {
     on_both(|database| {
         let (code, findings) = doctor(database.secret_url(), "");
-        for check in ["nginx", "database", "clock", "rows", "configuration"] {
+        for check in ["nginx", "database", "clock", "triggers", "rows", "configuration"] {
             assert_eq!(of(&findings, check).0, "ok", "{findings:#?}");
         }
         match database.kind {
@@ -66,7 +66,6 @@ async fn a_sound_installation_is_called_sound() {
                 // The owner of the tables is no role for a service.
                 assert_eq!((code, of(&findings, "role").0), (1, "warning"), "{findings:#?}");
                 assert_eq!(of(&findings, "listen").0, "ok");
-                assert_eq!(of(&findings, "triggers").0, "ok", "{findings:#?}");
             }
         }
     })
@@ -98,6 +97,17 @@ async fn a_trigger_that_does_not_write_down_what_every_session_does_is_told() {
 }
 
 #[tokio::test]
+async fn a_sqlite_file_that_does_not_write_its_audit_is_told() {
+    let database = Database::migrated(Kind::Sqlite).await;
+    database.sql("drop trigger block_audited_delete; drop trigger audit_append_only_delete;");
+    let (code, findings) = doctor(database.secret_url(), "");
+    let (result, what) = of(&findings, "triggers");
+    assert_eq!((code, result), (2, "failure"), "{what}");
+    assert!(what.starts_with("audit_append_only_delete, block_audited_delete gone"), "{what}");
+    assert_eq!(of(&findings, "database").0, "ok", "it can be followed all the same");
+}
+
+#[tokio::test]
 async fn a_database_whose_changes_are_not_seen_is_told_and_a_copy_is_sound() {
     let folder = tempfile::tempdir().unwrap();
     let copy = format!("sqlite://{}", folder.path().join("copy.db").display());
@@ -110,10 +120,14 @@ async fn a_database_whose_changes_are_not_seen_is_told_and_a_copy_is_sound() {
         database.sql(off);
         let (code, findings) = doctor(database.secret_url(), "");
         assert_eq!(code, 2, "{findings:#?}");
-        let told = findings.iter().find(|one| one["result"] == "failure").unwrap();
-        let what = told["what"].as_str().unwrap();
-        assert!(what.contains("mapping_changed_update off or gone"), "{what}");
-        assert!(what.contains("`certgate copy`"), "{what}");
+        let told = |check: &str| {
+            let is_it = |one: &&Value| one["check"] == check && one["result"] == "failure";
+            findings.iter().find(is_it).unwrap()["what"].as_str().unwrap().to_owned()
+        };
+        for what in [told("triggers"), told("database")] {
+            assert!(what.contains("mapping_changed_update "), "{what}");
+            assert!(what.contains("`certgate copy`"), "{what}");
+        }
         let copied = Command::new(program())
             .args(["copy", "--from", database.secret_url(), "--to", &copy])
             .output()

@@ -139,7 +139,7 @@ impl Followed<'_> {
 }
 
 async fn load(session: &mut Session) -> Directory {
-    Directory::build(&session.load().await.unwrap().into(), &Settings::default())
+    Directory::build(&session.load().await.unwrap(), &Settings::default())
 }
 
 async fn play(database: &Database, seed: u64) -> u32 {

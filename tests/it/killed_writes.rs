@@ -133,7 +133,8 @@ fn commands_are_killed(kind: Kind) {
     let mut before = settled(desk.database(), "before").len();
     let (mut killed, mut in_vain, mut written) = (0, 0, 0);
     let mut round = 0;
-    while killed < KILLS {
+    // At least one has to be killed between its commit and its end.
+    while killed < KILLS || written == 0 {
         let arguments = command(&mut random, round % KILLS);
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let wait = usual.mul_f64(f64::from(u32::try_from(40 + random.below(90)).unwrap()) / 100.0);

@@ -48,7 +48,7 @@ mod follow_histories;
 mod follow_latency;
 mod follow_pooler;
 mod follow_staleness;
-mod follow_subscription;
+mod follow_unseen;
 mod fuzz_regressions;
 mod hostile_names;
 mod identity_tables;

@@ -1,6 +1,6 @@
 //! Rules in the schema, on both databases, through the stock shells and the store's own functions.
 
-use certgate::store::{Edit, Look, RuleEdit, RuleText, StoreError};
+use certgate::store::{Edit, RuleEdit, RuleText, Session, StoreError};
 
 use crate::store_contract::on_both;
 use crate::support::database::{Database, Kind, by};
@@ -118,9 +118,10 @@ async fn a_change_of_a_rule_is_fed(database: Database) {
     let store = database.store().await;
     expect("delete from rule;", &["rule 20"]);
     database.sql(ALICE);
-    let cursor = store.load().await.unwrap().cursor;
+    let mut session = Session::start(&store).await.unwrap();
+    session.load().await.unwrap();
     database.sql("delete from rule;");
-    assert_eq!(store.look(&cursor).await.unwrap(), Look::Changed);
+    assert!(session.look().await.unwrap().is_news());
     if database.kind == Kind::Postgres {
         expect("truncate rule;", &["rule all"]);
         let replayed = format!("set session_replication_role = replica; {ALICE}");

@@ -109,7 +109,7 @@ impl Followed {
         let database = Database::empty(which);
         Store::migrate(&database.url()).await.unwrap();
         let mut session = Session::start(&database.store().await).await.unwrap();
-        let seen = comparable(session.load().await.unwrap().into());
+        let seen = comparable(session.load().await.unwrap());
         Self { database, session, seen }
     }
 
@@ -121,7 +121,7 @@ impl Followed {
             let changed = self.session.changed(Duration::from_secs(1)).await.unwrap();
             assert!(changed, "the follower missed {statements:#?}");
         }
-        self.seen = comparable(self.session.load().await.unwrap().into());
+        self.seen = comparable(self.session.load().await.unwrap());
         assert_eq!(self.seen, comparable(rows.clone()));
         (refused, rows)
     }

@@ -10,7 +10,7 @@ use crate::directory::{Column, Directory, Rows, Severity, parse_pattern};
 use crate::doctor::Finding;
 use crate::pki::{Certificate, UnixTime};
 use crate::revocation::Loader;
-use crate::store::{ServerHealth, Store, WeakTrigger};
+use crate::store::{ServerHealth, Store, WeakTriggers};
 
 /// A clock that is off by more than this makes windows and expiry wrong by as much.
 const CLOCK_WARNING_SECONDS: i64 = 2;
@@ -36,8 +36,11 @@ pub(super) async fn check_server(store: &Store, now: UnixTime) -> Vec<Finding> {
             findings.push(clock(&health, app::now()));
             findings.push(rights(&health));
             findings.push(listens(&health));
-            findings.push(triggers(&health));
         }
+        Err(error) => findings.push(Finding::failure("database", error.to_string())),
+    }
+    match store.weak_triggers().await {
+        Ok(weak) => findings.push(triggers(&weak)),
         Err(error) => findings.push(Finding::failure("database", error.to_string())),
     }
     findings
@@ -85,35 +88,37 @@ fn listens(health: &ServerHealth) -> Finding {
     }
 }
 
-fn triggers(health: &ServerHealth) -> Finding {
-    let (late, off): (Vec<_>, Vec<_>) = health.weak_triggers.iter().partition(|one| one.fires);
-    let names = |some: &[&WeakTrigger]| {
-        some.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ")
-    };
-    let again = |first: &WeakTrigger| {
-        format!("`alter table {} enable always trigger {}`", first.table, first.name)
-    };
-    match (off.first(), late.first()) {
-        (Some(first), _) => Finding::failure(
-            "triggers",
-            format!(
-                "{} off or gone: changes are not seen, or not in the audit; put each on again, {}, \
-                 or, where it is gone, take everything into a new database with `certgate copy`",
-                names(&off),
-                again(first)
-            ),
+fn triggers(weak: &WeakTriggers) -> Finding {
+    let (off, remedy, not_always) = match weak {
+        WeakTriggers::Postgres { off, not_always } => (
+            off,
+            "off or gone: changes may not take effect, or are not in the audit; put each on again \
+             with `alter table ... enable always trigger ...`, or, where it is gone, take everything \
+             into a new database with `certgate copy`",
+            not_always.as_slice(),
         ),
-        (None, Some(first)) => Finding::warning(
+        WeakTriggers::Sqlite(altered) => (
+            altered,
+            "gone or altered, as after a table was made anew: changes may not take effect, or are \
+             not in the audit; take everything into a new file with `certgate copy`",
+            &[][..],
+        ),
+    };
+    if !off.is_empty() {
+        return Finding::failure("triggers", format!("{} {remedy}", off.join(", ")));
+    }
+    if !not_always.is_empty() {
+        return Finding::warning(
             "triggers",
             format!(
                 "{} not always on: what a session changes that replays (session_replication_role) \
-                 is not seen, or not in the audit; put each on for all, {}",
-                names(&late),
-                again(first)
+                 is not seen, or not in the audit; put each on for all with `alter table ... enable \
+                 always trigger ...`",
+                not_always.join(", ")
             ),
-        ),
-        (None, None) => Finding::ok("triggers", "every change is written down"),
+        );
     }
+    Finding::ok("triggers", "all are as they were made")
 }
 
 /// Rows that cannot be used, one by one.

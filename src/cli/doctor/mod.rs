@@ -15,7 +15,7 @@ use serde_json::json;
 use super::output::{Printer, Table};
 use crate::app;
 use crate::config::{Config, ConfigErrors, Loaded};
-use crate::directory::{Directory, Kind, Rows};
+use crate::directory::{Directory, Kind};
 use crate::doctor::{Finding, Outcome};
 use crate::store::{Open, Store};
 
@@ -131,8 +131,7 @@ async fn database(config: &Config) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("database", format!("{}, its schema too", store.url()))];
     findings.extend(database::check_server(&store, app::now()).await);
     match store.load().await {
-        Ok(snapshot) => {
-            let rows = Rows::from(snapshot);
+        Ok(rows) => {
             let directory = Directory::build(&rows, &app::gate::settings(config));
             findings.extend(database::check_rows(&directory));
             findings.extend(database::check_issuers(&store, &rows, config).await);

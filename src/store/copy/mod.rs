@@ -101,6 +101,7 @@ impl Store {
         let mut to = target.begin(&By::cli(None)).await?;
         self.check_different(target)?;
         for work in [&mut from, &mut to] {
+            work.see_every_row().await?;
             let found = work.schema_version().await?;
             if found != SCHEMA_VERSION {
                 return Err(CopyError::Version { place: work.url.to_string(), found });

@@ -15,33 +15,15 @@ use std::time::{Duration, Instant};
 use sqlx::Connection;
 
 use super::error::{NotFed, StoreError, Subject, classify};
-use super::read::{Rows, Sink, Snapshot};
-use super::{LOAD_LIMIT, LOOK_LIMIT, Store, limited};
+use super::read::Sink;
+use super::{LOAD_LIMIT, Store, limited};
+use crate::directory::Rows;
 use crate::directory::row::{Change, Row};
 
 #[cfg(test)]
 pub(crate) use self::feed::{Entry, Glance, Glanced, Position as FeedPosition};
 #[cfg(test)]
 pub(crate) use self::freshness::{Beat, Freshness};
-
-/// How far a snapshot or a look has seen. Worth nothing on another database.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Cursor(Position);
-
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Position {
-    Postgres(feed::Position),
-    Sqlite(sqlite::Position),
-}
-
-/// Whether anything is new, for one who has no session.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Look {
-    /// Something may be different: load anew.
-    Changed,
-    /// Nothing changed; look on from here.
-    Same(Cursor),
-}
 
 /// What a session's look found.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -89,50 +71,24 @@ impl Manner {
 }
 
 impl Store {
-    /// Reads the whole directory as of one instant.
-    pub async fn load(&self) -> Result<Snapshot, StoreError> {
+    /// Reads the whole directory as of one instant, if it could be followed from there.
+    pub async fn load(&self) -> Result<Rows, StoreError> {
         let mut rows = Rows::default();
         let mut each = |row: Row| rows.push(row);
-        let url = self.url();
         let work = async {
-            Ok(match self {
+            match self {
                 Self::Postgres(side) => {
                     let mut connection = side.pool.acquire().await?;
-                    Position::Postgres(postgres::load(&mut connection, &mut each).await?.0)
+                    postgres::load(&mut connection, &mut each).await.map(drop)
                 }
                 Self::Sqlite(side) => {
                     let mut connection = side.pool.acquire().await?;
-                    Position::Sqlite(sqlite::load(&mut connection, &mut each).await?)
+                    sqlite::load(&mut connection, &mut each).await.map(drop)
                 }
-            })
+            }
         };
-        let position = limited(url, LOAD_LIMIT, work).await?;
-        Ok(rows.at(Cursor(position)))
-    }
-
-    /// Whether anything changed since the cursor. When in doubt the answer is
-    /// [`Look::Changed`]: a cursor of another server, or one that the feed was trimmed past.
-    pub async fn look(&self, cursor: &Cursor) -> Result<Look, StoreError> {
-        let work = async {
-            Ok(match (self, &cursor.0) {
-                (Self::Postgres(side), Position::Postgres(position)) => {
-                    let mut connection = side.pool.acquire().await?;
-                    let seen = postgres::glance(&mut connection, position).await?;
-                    match position.glance(&seen.glance) {
-                        feed::Glanced::Same(position) => Some(Position::Postgres(position)),
-                        feed::Glanced::News | feed::Glanced::Reload(_) => None,
-                    }
-                }
-                (Self::Sqlite(side), Position::Sqlite(position)) => {
-                    let mut connection = side.pool.acquire().await?;
-                    let found = sqlite::position(&mut connection).await?;
-                    (found == *position).then_some(Position::Sqlite(found))
-                }
-                _ => None,
-            })
-        };
-        let same = limited(self.url(), LOOK_LIMIT, work).await?;
-        Ok(same.map_or(Look::Changed, |position| Look::Same(Cursor(position))))
+        limited(self.url(), LOAD_LIMIT, work).await?;
+        Ok(rows)
     }
 }
 
@@ -163,28 +119,28 @@ impl Session {
     }
 
     /// Reads the whole directory as of one instant, and follows from there.
-    pub async fn load(&mut self) -> Result<Snapshot, StoreError> {
+    pub async fn load(&mut self) -> Result<Rows, StoreError> {
         let mut rows = Rows::default();
-        let cursor = self.load_each(|row: Row| rows.push(row)).await?;
-        Ok(rows.at(cursor))
+        self.load_each(|row: Row| rows.push(row)).await?;
+        Ok(rows)
     }
 
     /// As [`Session::load`], handing over row by row: users, groups, mappings, blocks, rules. On an
     /// error what was handed over is part of a snapshot and worth nothing.
-    pub async fn load_each(&mut self, mut each: impl Sink) -> Result<Cursor, StoreError> {
+    pub async fn load_each(&mut self, mut each: impl Sink) -> Result<(), StoreError> {
         self.check()?;
         let count = AtomicU64::new(0);
         let mut each = Counted { sink: &mut each, count: &count };
         let place = self.place();
         let work = async {
-            Ok(match &mut self.side {
-                Side::Postgres(side) => Position::Postgres(side.load(&mut each).await?),
-                Side::Sqlite(side) => Position::Sqlite(side.load(&mut each).await?),
-            })
+            match &mut self.side {
+                Side::Postgres(side) => side.load(&mut each).await,
+                Side::Sqlite(side) => side.load(&mut each).await,
+            }
         };
         let loaded = while_rows_come(&place, LOAD_LIMIT, &count, work).await;
         self.ended = loaded.is_err();
-        loaded.map(Cursor)
+        loaded
     }
 
     /// Waits until something may have changed, or the time has passed; which of the two is only

@@ -13,13 +13,13 @@ use super::feed::{Entry, Glance, Glanced, Position};
 use super::freshness::{Beat, Freshness};
 use super::keys::{Keys, MAX_KEYS};
 use super::{Connection, Looked, Manner, NotFed, Sink, StoreError, Subject, classify, limited};
-use crate::store::read::{SNAPSHOT, read_all, read_keys};
+use crate::store::read::{READ_WHOLE, read_all, read_keys};
 use crate::store::url::DatabaseUrl;
 use crate::store::{CONNECT_LIMIT, LOOK_LIMIT, PostgresStore, connect};
 
 /// What one glance saw.
-pub(super) struct Seen {
-    pub(super) glance: Glance,
+struct Seen {
+    glance: Glance,
     /// On a standby; none on a primary.
     beat: Option<Beat>,
     is_own_backend: bool,
@@ -30,10 +30,17 @@ pub(super) async fn load(
     connection: &mut PgConnection,
     each: &mut impl Sink,
 ) -> Result<(Position, Option<Beat>), sqlx::Error> {
-    let mut transaction = connection.begin_with(SNAPSHOT).await?;
+    let mut transaction = connection.begin_with(READ_WHOLE).await?;
     let row =
         sqlx::query(GLANCE).persistent(false).bind(LAST_XID).fetch_one(&mut *transaction).await?;
     let seen = seen(&row)?;
+    let not_always: Option<String> = row.try_get(11)?;
+    if let Some(triggers) = not_always {
+        tracing::warn!(
+            triggers,
+            "not always on: what a session changes that replays is not seen; see `certgate doctor`"
+        );
+    }
     let rows = sqlx::query(SEEN).persistent(false).fetch_all(&mut *transaction).await?;
     let counts: Result<BTreeMap<u64, u64>, sqlx::Error> =
         rows.iter().map(|row| Ok((unsigned(row, 0)?, count(row, 1)?))).collect();
@@ -45,10 +52,7 @@ pub(super) async fn load(
 }
 
 /// One statement, so one snapshot.
-pub(super) async fn glance(
-    connection: &mut PgConnection,
-    cursor: &Position,
-) -> Result<Seen, sqlx::Error> {
+async fn glance(connection: &mut PgConnection, cursor: &Position) -> Result<Seen, sqlx::Error> {
     let next = cursor.next.to_string();
     seen(&sqlx::query(GLANCE).persistent(false).bind(next).fetch_one(connection).await?)
 }
@@ -67,7 +71,7 @@ enum Outcome {
 
 /// One transaction, so that what changed and what stands there now are of one snapshot.
 async fn look(connection: &mut PgConnection, cursor: &Position) -> Result<Found, sqlx::Error> {
-    let mut transaction = connection.begin_with(SNAPSHOT).await?;
+    let mut transaction = connection.begin_with(READ_WHOLE).await?;
     let seen = glance(&mut transaction, cursor).await?;
     let outcome = match cursor.glance(&seen.glance) {
         Glanced::Same(position) => Outcome::Same(position),
@@ -120,12 +124,11 @@ fn seen(row: &PgRow) -> Result<Seen, sqlx::Error> {
         trimmed_to: unsigned(row, 2)?,
         since_cursor: count(row, 3)?,
     };
-    let not_fed = match (row.try_get(8)?, row.try_get(9)?) {
-        (None, None) => None,
-        (Some(triggers), _) => Some(NotFed::Triggers(triggers)),
-        (None, Some(tables)) => Some(NotFed::Subscription(tables)),
-    };
-    if let Some(why) = not_fed {
+    let told = |column: usize| row.try_get::<Option<String>, _>(column);
+    let triggers = told(8)?.map(NotFed::Triggers);
+    let subscription = told(9)?.map(NotFed::Subscription);
+    let inherited = told(10)?.map(NotFed::Inherited);
+    if let Some(why) = triggers.or(subscription).or(inherited) {
         return Err(sqlx::Error::Configuration(why.into()));
     }
     let is_standby: bool = row.try_get(4)?;
@@ -197,7 +200,7 @@ impl Follower {
     }
 
     /// Its caller sees to it that it ends.
-    pub(super) async fn load(&mut self, each: &mut impl Sink) -> Result<Position, StoreError> {
+    pub(super) async fn load(&mut self, each: &mut impl Sink) -> Result<(), StoreError> {
         let started = Instant::now();
         let listener = &mut self.listener;
         let work = async { load(sqlx::Acquire::acquire(listener).await?, each).await };
@@ -205,8 +208,8 @@ impl Follower {
         let (position, beat) = loaded?;
         self.check_role(beat.is_some())?;
         self.freshness.note(started, beat);
-        self.cursor = Some(position.clone());
-        Ok(position)
+        self.cursor = Some(position);
+        Ok(())
     }
 
     pub(super) async fn look(&mut self) -> Result<Looked, StoreError> {
@@ -316,22 +319,33 @@ async fn listener(url: &DatabaseUrl, options: &PgConnectOptions) -> Result<PgLis
 }
 
 /// Server with its tables and triggers; where the next look starts; how far the feed is trimmed;
-/// changes from the cursor on; standby; heartbeat and its age; whether this is our own backend;
-/// which of the triggers are off or gone that write changes down and keep them, if any; which tables
-/// a subscription writes, if any.
+/// changes from the cursor on; standby; heartbeat and its age; whether this is our own backend; which
+/// of the triggers are off or gone that write changes down and keep them; which tables a subscription
+/// writes; which tables inherit from ours; which of the triggers do not fire where a session replays.
 ///
 /// A restored dump makes the tables anew or turns the triggers off, and its changes carry ids of
-/// another time: both are another server to a cursor.
+/// another time: both are another server to a cursor. So is a table that was altered: that can write
+/// every row, and fires no trigger.
 const GLANCE: &str = "
+    with ours (name, relation) as (
+        select name, name::regclass
+        from unnest(array['app_user', 'user_group', 'mapping', 'block', 'rule']) name
+    ),
+    needed (name, enabled) as (
+        select name, tgenabled
+        from (select relation, name || '_changed_' || event
+            from ours, unnest(array['insert', 'update', 'delete', 'truncate']) event
+            union all values ('change'::regclass, 'change_kept')) needed (relation, name)
+        left join pg_trigger on tgrelid = relation and tgname = name
+    )
     select (select system_identifier from pg_control_system()) || '/'
             || (select timeline_id from pg_control_checkpoint()) || '/' || pg_is_in_recovery()
             || '/' || (select md5(string_agg(
                 tgrelid || ' ' || oid || ' ' || xmin || ' ' || tgenabled::text, ',' order by oid))
-                from pg_trigger
-                where not tgisinternal and tgrelid in ('app_user'::regclass,
-                    'user_group'::regclass, 'mapping'::regclass, 'block'::regclass,
-                    'rule'::regclass, 'change'::regclass))
-            || '/' || 'change'::regclass::oid,
+                from pg_trigger where not tgisinternal
+                    and (tgrelid = 'change'::regclass or tgrelid in (select relation from ours)))
+            || '/' || (select string_agg(oid || ' ' || xmin, ',' order by oid) from pg_class
+                where oid = 'change'::regclass or oid in (select relation from ours)),
         pg_snapshot_xmin(pg_current_snapshot())::text,
         feed.trimmed_to::text,
         (select count(*) from change where xid >= $1::xid8),
@@ -339,17 +353,13 @@ const GLANCE: &str = "
         (extract(epoch from feed.beat_at) * 1000000)::bigint,
         extract(epoch from clock_timestamp() - feed.beat_at)::float8,
         coalesce(current_setting('certgate.session', true), '') <> '',
-        (select string_agg(needed.name, ', ' order by needed.name)
-            from (select relation, relation || '_changed_' || event
-                from unnest(array['app_user', 'user_group', 'mapping', 'block', 'rule']) relation,
-                    unnest(array['insert', 'update', 'delete', 'truncate']) event
-                union all values ('change', 'change_kept')) needed (relation, name)
-            where not exists (select from pg_trigger
-                where tgrelid = needed.relation::regclass and tgname = needed.name
-                and tgenabled in ('O', 'A'))),
-        (select string_agg(distinct srrelid::regclass::text, ', ') from pg_subscription_rel
-            where srrelid in ('app_user'::regclass, 'user_group'::regclass, 'mapping'::regclass,
-                'block'::regclass, 'rule'::regclass))
+        (select string_agg(name, ', ' order by name) from needed
+            where coalesce(enabled, 'D') not in ('O', 'A')),
+        (select string_agg(distinct name, ', ')
+            from ours join pg_subscription_rel on srrelid = relation),
+        (select string_agg(distinct inhrelid::regclass::text, ', ')
+            from ours join pg_inherits on inhparent = relation),
+        (select string_agg(name, ', ' order by name) from needed where enabled = 'O')
     from feed";
 /// The transactions that a snapshot sees although older ones had not ended.
 const SEEN: &str = "

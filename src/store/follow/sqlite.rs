@@ -14,6 +14,7 @@ use super::keys::{KeyError, Keys, MAX_KEYS};
 use super::{Connection, Looked, NotFed, Sink, StoreError, Subject, classify, limited};
 use crate::store::read::{Readable as _, read_all, read_keys};
 use crate::store::schema::{self, Applied};
+use crate::store::triggers::{self, Purpose};
 use crate::store::url::DatabaseUrl;
 use crate::store::{CONNECT_LIMIT, LOOK_LIMIT, SqliteStore};
 
@@ -29,7 +30,7 @@ pub(super) struct Position {
 }
 
 /// The last change; a single statement, so a single snapshot.
-pub(super) async fn position(connection: &mut SqliteConnection) -> Result<Position, sqlx::Error> {
+async fn position(connection: &mut SqliteConnection) -> Result<Position, sqlx::Error> {
     let row = sqlx::query(
         "select (select schema_version from pragma_schema_version),
             coalesce((select seq from sqlite_sequence where name = 'change'), 0),
@@ -51,9 +52,9 @@ pub(super) async fn load(
 ) -> Result<Position, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let position = position(&mut transaction).await?;
-    let missing: Option<String> = sqlx::query_scalar(MISSING).fetch_one(&mut *transaction).await?;
-    if let Some(missing) = missing {
-        return Err(sqlx::Error::Configuration(NotFed::Triggers(missing).into()));
+    let altered = triggers::altered(&mut transaction, Purpose::Directory).await?;
+    if !altered.is_empty() {
+        return Err(sqlx::Error::Configuration(NotFed::Altered(altered.join(", ")).into()));
     }
     read_all!(transaction, each);
     transaction.commit().await?;
@@ -81,7 +82,7 @@ async fn found(connection: &mut SqliteConnection, cursor: &Position) -> Result<F
         return Ok(Found::Same);
     }
     if position.schema != cursor.schema {
-        return Ok(Found::Reload("the schema was altered"));
+        return Ok(Found::Reload("the schema was altered, or the file made anew"));
     }
     let count = position.last_id.saturating_sub(cursor.last_id);
     // Ids and times that go back, or go on from another change, are those of a restored backup.
@@ -152,7 +153,7 @@ impl Follower {
     }
 
     /// Its caller sees to it that it ends.
-    pub(super) async fn load(&mut self, each: &mut impl Sink) -> Result<Position, StoreError> {
+    pub(super) async fn load(&mut self, each: &mut impl Sink) -> Result<(), StoreError> {
         let started = Instant::now();
         // Before the load: what is committed while it lasts is new.
         let version = self.version().await?;
@@ -160,9 +161,9 @@ impl Follower {
         let position = loaded.map_err(|error| classify(error, &self.url, Subject::default()))?;
         self.check_file()?;
         self.freshness.note(started, None);
-        self.cursor = Some(position.clone());
+        self.cursor = Some(position);
         self.data_version = Some(version);
-        Ok(position)
+        Ok(())
     }
 
     /// Until another program has committed anything, or the time has passed.
@@ -243,19 +244,5 @@ impl FileId {
     }
 }
 
-/// Of the triggers that write changes down, keep ids as they were told and carry a user's end and
-/// new name to its rows, those that are not there. Who makes a table anew loses its triggers, who
-/// renames one takes them along.
-const MISSING: &str = "
-    select group_concat(needed.name, ', ')
-    from (
-        select relation.value as relation, relation.value || '_changed_' || event.value as name
-        from json_each('[\"app_user\", \"user_group\", \"mapping\", \"block\", \"rule\"]') relation,
-            json_each('[\"insert\", \"update\", \"delete\"]') event
-        union all values ('mapping', 'mapping_id_fixed'), ('block', 'block_id_fixed'),
-            ('app_user', 'app_user_gone'), ('app_user', 'app_user_renamed')
-    ) needed
-    where not exists (select 1 from sqlite_master
-        where type = 'trigger' and sqlite_master.name = needed.name and tbl_name = relation)";
 /// How often to ask for `data_version`, which costs microseconds: a change holds within a blink.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);

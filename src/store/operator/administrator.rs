@@ -3,10 +3,10 @@
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::about;
-use crate::directory;
+use crate::directory::Rows;
 use crate::directory::row::Row;
 use crate::store::error::StoreError;
-use crate::store::read::{self, Rows};
+use crate::store::read;
 use crate::store::work::{Side, Work, act, on_side};
 
 /// Certificates of one mapping that are looked at; one has one, unless it is bound to a key.
@@ -50,7 +50,7 @@ impl Work {
 
     /// The members of a group with all that decides about them: their memberships, their mappings,
     /// and every block.
-    pub async fn administrator_rows(&mut self, group: &str) -> Result<directory::Rows, StoreError> {
+    pub async fn administrator_rows(&mut self, group: &str) -> Result<Rows, StoreError> {
         let mut rows = Rows::default();
         let of_members = "username in (select username from user_group where group_name = $1)";
         let work = async {
@@ -72,7 +72,7 @@ impl Work {
             Ok(())
         };
         act(&self.url, &mut self.broken, about(""), work).await?;
-        Ok(rows.into())
+        Ok(rows)
     }
 
     /// Mappings of users outside of a group that hang on one of these fingerprints, keys or serials,
@@ -82,7 +82,7 @@ impl Work {
         &mut self,
         group: &str,
         digits: Digits,
-    ) -> Result<directory::Rows, StoreError> {
+    ) -> Result<Rows, StoreError> {
         let values = match self.side {
             Side::Postgres(_) => "any(array(select json_array_elements_text(cast(? as json))))",
             Side::Sqlite(_) => "(select value from json_each(?))",
@@ -106,7 +106,7 @@ impl Work {
         let mut rows = Rows::default();
         if digits == Digits::default() {
             // Every mapping would be looked at for nothing.
-            return Ok(rows.into());
+            return Ok(rows);
         }
         let work = async {
             on_side!(self.side, side => {
@@ -129,7 +129,7 @@ impl Work {
             Ok(())
         };
         act(&self.url, &mut self.broken, about(""), work).await?;
-        Ok(rows.into())
+        Ok(rows)
     }
 
     /// Certificates that were given or seen and have this fingerprint, this key or this serial, as

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use certgate::store::{Look, Looked, Session, Store, StoreError};
+use certgate::store::{Looked, Session, Store, StoreError};
 
 use super::on_both;
 use crate::support::database::{Database, Kind, by};
@@ -99,7 +99,8 @@ async fn loading_gives_every_row(database: Database) {
          update app_user set enabled = not enabled, display_name = 'Älice';",
     );
     let store = database.store().await;
-    let snapshot = store.load().await.unwrap();
+    let mut session = Session::start(&store).await.unwrap();
+    let snapshot = session.load().await.unwrap();
     assert_eq!(snapshot.users[0].username, b"alice");
     assert_eq!(snapshot.users[0].display_name.as_deref(), Some("Älice".as_bytes()));
     assert_eq!((snapshot.users[0].enabled, snapshot.users[0].mapped_only), (0, 0));
@@ -110,12 +111,10 @@ async fn loading_gives_every_row(database: Database) {
     assert_eq!(mapping.pattern.serial.as_deref(), Some(&b"1"[..]));
     assert_eq!((mapping.enabled, mapping.valid_until.is_none()), (1, true));
     assert_eq!(snapshot.blocks[0].pattern.serial.as_deref(), Some(&b"2"[..]));
-    let Look::Same(cursor) = store.look(&snapshot.cursor).await.unwrap() else {
-        panic!("nothing changed")
-    };
+    assert_eq!(session.look().await.unwrap(), Looked::Same);
     database.sql("update block set reason = 'stolen';");
-    assert_eq!(store.look(&cursor).await.unwrap(), Look::Changed);
-    assert_eq!(store.look(&snapshot.cursor).await.unwrap(), Look::Changed);
+    assert!(session.look().await.unwrap().is_news());
+    assert_eq!(store.load().await.unwrap().users[0].username, b"alice");
 }
 
 async fn a_row_that_nobody_can_read_as_text_is_loaded_all_the_same(database: Database) {
@@ -195,14 +194,13 @@ async fn a_change_is_seen_though_others_were_taken_out_by_hand(database: Databas
         "update mapping set enabled = false; delete from change;",
     ] {
         let mut session = Session::start(&store).await.unwrap();
-        let cursor = session.load().await.unwrap().cursor;
+        session.load().await.unwrap();
         match database.kind {
             // Nobody may: a row can leave the feed without a trace there.
             Kind::Postgres => database.sql_whatever_fails(changes),
             Kind::Sqlite => drop(database.sql(changes)),
         }
-        assert_eq!(store.look(&cursor).await.unwrap(), Look::Changed, "{changes}");
-        wait_for_change(&mut session).await;
+        assert!(session.look().await.unwrap().is_news(), "{changes}");
     }
 }
 
@@ -354,15 +352,27 @@ async fn while_changes_are_not_all_written_down_no_session_goes_on() {
 }
 
 #[tokio::test]
-async fn a_sqlite_table_without_its_triggers_is_not_followed() {
+async fn a_sqlite_file_whose_triggers_are_not_as_they_were_made_is_not_followed() {
     for (alteration, named) in [
-        ("drop trigger mapping_changed_update;", ": mapping_changed_update off"),
-        ("drop trigger block_id_fixed;", ": block_id_fixed off"),
-        ("drop trigger app_user_gone;", ": app_user_gone off"),
+        ("drop trigger mapping_changed_update;", ": mapping_changed_update gone"),
+        ("drop trigger app_user_gone;", ": app_user_gone gone"),
         (
             // Its triggers stay with the old table, under their names.
-            "alter table block rename to old_block; create table block as select * from old_block;",
-            ": block_changed_insert, block_changed_update, block_changed_delete, block_id_fixed off",
+            "alter table rule rename to old_rule; create table rule as select * from old_rule;",
+            ": rule_changed_delete, rule_changed_insert, rule_changed_update gone",
+        ),
+        (
+            // Those of other tables write to the renamed one.
+            "alter table change rename to old_change;
+             create table change (id integer primary key autoincrement, at text not null
+                 default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), relation text, key text);
+             insert into change select * from old_change;",
+            ": app_user_changed_delete, app_user_changed_insert, app_user_changed_update, ",
+        ),
+        (
+            "drop trigger block_changed_insert;
+             create trigger block_changed_insert after insert on block begin select 1; end;",
+            ": block_changed_insert gone or altered",
         ),
     ] {
         let database = Database::migrated(Kind::Sqlite).await;
@@ -371,13 +381,56 @@ async fn a_sqlite_table_without_its_triggers_is_not_followed() {
         let mut session = Session::start(&store).await.unwrap();
         session.load().await.unwrap();
         database.sql(alteration);
-        assert!(session.changed(BLINK).await.unwrap(), "{alteration}");
+        assert!(session.wait(DEADLINE).await.unwrap(), "{alteration}");
         assert!(matches!(session.look().await.unwrap(), Looked::Reload(_)), "{alteration}");
         let mut other = Session::start(&store).await.unwrap();
         for error in [session.load().await.unwrap_err(), other.load().await.unwrap_err()] {
             assert!(error.to_string().contains(named), "{alteration}: {error}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_newer_schema_may_have_other_triggers_and_none_fewer() {
+    let database = Database::migrated(Kind::Sqlite).await;
+    let store = database.store().await;
+    database.sql(
+        "update certgate_schema set version = version + 1;
+         drop trigger block_changed_insert;
+         create trigger block_changed_insert after insert on block
+         begin insert into change (relation, key) values ('block', new.id + 0); end;",
+    );
+    store.load().await.unwrap();
+    database.sql("drop trigger block_changed_insert;");
+    assert!(store.load().await.unwrap_err().to_string().contains(": block_changed_insert gone"));
+}
+
+/// Rows that are read with a table, and for which its triggers do not fire.
+#[tokio::test]
+async fn tables_that_inherit_are_not_followed() {
+    let database = Database::migrated(Kind::Postgres).await;
+    let store = database.store().await;
+    let mut session = Session::start(&store).await.unwrap();
+    session.load().await.unwrap();
+    database.sql("create table block_of_a_site () inherits (block);");
+    for error in [session.look().await.unwrap_err(), store.load().await.unwrap_err()] {
+        assert!(error.to_string().contains(": block_of_a_site inherits"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_an_alteration_writes_are_loaded() {
+    let database = Database::migrated(Kind::Postgres).await;
+    database.sql(&format!("{ALICE} update block set enabled = false;"));
+    let store = database.store().await;
+    let mut session = Session::start(&store).await.unwrap();
+    session.load().await.unwrap();
+    // Neither is a change: no row is another one.
+    database.sql("vacuum analyze block;");
+    assert_eq!(session.look().await.unwrap(), Looked::Same);
+    database.sql("alter table block alter column enabled type boolean using true;");
+    assert!(matches!(session.look().await.unwrap(), Looked::Reload(_)));
+    assert_eq!(session.load().await.unwrap().blocks[0].enabled, 1);
 }
 
 async fn what_changed_while_a_trigger_was_away_is_loaded(database: Database) {
@@ -437,7 +490,8 @@ async fn an_owner_who_is_no_superuser_migrates_tends_and_keeps_the_feed() {
 async fn a_trimmed_feed_asks_a_late_cursor_to_load_anew() {
     let database = Database::migrated(Kind::Postgres).await;
     let store = database.store().await;
-    let late = store.load().await.unwrap().cursor;
+    let mut late = Session::start(&store).await.unwrap();
+    late.load().await.unwrap();
     database.sql(ALICE);
     // Other tests' transactions on the same server keep changes from being settled for a while.
     let started = Instant::now();
@@ -451,9 +505,9 @@ async fn a_trimmed_feed_asks_a_late_cursor_to_load_anew() {
         );
     }
     assert_eq!(database.sql("select beat_at > now() - interval '1 minute' from feed;"), "t");
-    assert_eq!(store.look(&late).await.unwrap(), Look::Changed);
-    let fresh = store.load().await.unwrap().cursor;
-    assert!(matches!(store.look(&fresh).await.unwrap(), Look::Same(_)));
+    assert!(matches!(late.look().await.unwrap(), Looked::Reload(_)));
+    late.load().await.unwrap();
+    assert_eq!(late.look().await.unwrap(), Looked::Same);
 }
 
 #[tokio::test]
@@ -478,7 +532,7 @@ async fn a_role_with_rights_on_the_tables_alone_writes_and_follows() {
 
 /// Hidden blocks keep nobody out, and hidden changes are not followed.
 #[tokio::test]
-async fn a_policy_that_hides_rows_from_the_role_is_an_error_and_no_smaller_directory() {
+async fn where_row_level_security_applies_to_the_role_nothing_is_read_and_the_table_named() {
     let database = Database::migrated(Kind::Postgres).await;
     let role = format!("{}_role", database.name());
     database.sql(&format!(
@@ -488,20 +542,27 @@ async fn a_policy_that_hides_rows_from_the_role_is_an_error_and_no_smaller_direc
     ));
     let url = database.url_as(&role, "throw-away");
     let store = certgate::store::Store::open(&url, certgate::store::Open::Existing).await.unwrap();
-    for table in ["block", "change"] {
+    let is_named = |table: &str, error: StoreError| {
+        let hidden = format!("row-level security policy for table \"{table}\"");
+        assert!(error.to_string().contains(&hidden), "{error}");
+    };
+    for table in ["block", "change", "certgate_schema"] {
         let mut session = Session::start(&store).await.unwrap();
         session.load().await.unwrap();
         database.sql(&format!("alter table {table} enable row level security;"));
-        database.sql("update block set note = 'x';");
-        let hidden = format!("row-level security policy for table \"{table}\"");
-        let error = session.look().await.unwrap_err();
-        assert!(error.to_string().contains(&hidden), "{error}");
-        let error = store.load().await.unwrap_err();
-        assert!(error.to_string().contains(&hidden), "{error}");
+        if table == "certgate_schema" {
+            is_named(table, Session::start(&store).await.unwrap_err());
+        } else {
+            database.sql("update block set note = 'x';");
+            match session.look().await {
+                Ok(Looked::Reload(_)) => is_named(table, session.load().await.unwrap_err()),
+                looked => is_named(table, looked.unwrap_err()),
+            }
+            is_named(table, store.load().await.unwrap_err());
+        }
         if table == "block" {
             for mut work in [store.read().await.unwrap(), store.begin(&by()).await.unwrap()] {
-                let error = work.load().await.unwrap_err();
-                assert!(error.to_string().contains(&hidden), "{error}");
+                is_named(table, work.load().await.unwrap_err());
             }
         }
         database.sql(&format!("alter table {table} disable row level security;"));

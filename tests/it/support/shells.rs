@@ -111,7 +111,7 @@ impl Database {
     }
 
     pub(crate) async fn rows(&self) -> Rows {
-        self.store().await.load().await.unwrap().into()
+        self.store().await.load().await.unwrap()
     }
 
     pub(crate) async fn directory(&self) -> Directory {

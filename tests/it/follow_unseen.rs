@@ -1,11 +1,12 @@
-//! Rows that a logical subscription writes fire no statement triggers: nobody follows as if nothing
-//! had changed.
+//! Rows may be written where no trigger fires: nobody follows as if nothing had changed, or says
+//! nothing about it.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::certgate::Certgate;
 use crate::support::cluster::Cluster;
+use crate::support::database::{Database, Kind};
 use crate::support::pki::Issuer;
 
 /// Longest wait for anything here.
@@ -44,6 +45,31 @@ fn tables_that_a_subscription_writes_are_not_followed_until_it_is_gone() {
 
     cluster.sql("drop subscription rows");
     wait_for(|| certgate.reason(&alice) == "mapping_revoked");
+}
+
+/// As a restore with `--disable-triggers` leaves them.
+#[test]
+fn triggers_that_are_not_always_on_are_told_when_everything_is_read() {
+    let database = Database::empty(Kind::Postgres);
+    let certgate = Certgate::start_on(&database);
+    let log = certgate.config().with_file_name("certgate.log");
+    let lines = || {
+        let log = std::fs::read_to_string(&log).unwrap();
+        log.lines()
+            .filter(|line| line.contains("not always on"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lines(), Vec::<String>::new());
+    database.sql("alter table block disable trigger all; alter table block enable trigger all;");
+    wait_for(|| !lines().is_empty());
+    let told: serde_json::Value = serde_json::from_str(&lines()[0]).unwrap();
+    assert_eq!(told["level"], "WARN", "{told}");
+    assert_eq!(
+        told["triggers"],
+        "block_changed_delete, block_changed_insert, block_changed_truncate, block_changed_update"
+    );
+    assert_eq!(certgate.readyz()["ready"], true, "it is followed all the same");
 }
 
 /// An empty database beside, with certgate's schema.
