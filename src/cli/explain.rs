@@ -89,7 +89,7 @@ async fn explain(
     handle: Handle<'_>,
     desk: &Desk<'_>,
 ) -> anyhow::Result<Explanation> {
-    let rows = desk.store.read().await?.load().await?;
+    let rows = desk.store.load().await?;
     let directory = Directory::build(&rows, &desk.settings());
     let (policy, now) = (app::gate::policy(desk.config), desk.now);
     let known = crl::read(desk.config, now);

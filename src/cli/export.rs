@@ -62,6 +62,7 @@ pub(super) async fn run(
     _: &Printer<'_>,
 ) -> anyhow::Result<ExitCode> {
     let mut work = desk.store.read().await?;
+    work.see_every_row().await?;
     let text = match args.format {
         Format::NginxMap => glass(desk, &mut work).await?,
         format => {

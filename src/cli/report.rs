@@ -44,6 +44,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let ReportCommand::Access(args) = command;
     let mut work = desk.store.read().await?;
+    work.see_every_row().await?;
     let users = work.user_list().await?;
     let mut mappings: HashMap<String, Vec<Mapping>> = HashMap::new();
     for mapping in work.mapping_list(None).await? {

@@ -216,9 +216,12 @@ pub enum NotFed {
          `certgate copy`"
     )]
     Altered(String),
-    /// PostgreSQL reads the rows of tables that inherit together with ours, and fires our triggers
-    /// for none of them.
-    #[error("{0} inherits from a table of certgate's, whose triggers do not fire for it; drop it")]
+    /// PostgreSQL reads and writes the rows of a table that inherits through the other one as well, and
+    /// fires the triggers of that one alone.
+    #[error(
+        "{0}: inherited tables are written without each other's triggers; take everything into a new \
+         database with `certgate copy`"
+    )]
     Inherited(String),
     /// PostgreSQL fires no statement triggers for replicated rows.
     #[error(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgListener;
 
-use super::triggers::{self, Purpose};
+use super::triggers;
 use super::value::Moment;
 use super::{LOOK_LIMIT, Store, StoreError, limited};
 
@@ -26,7 +26,7 @@ pub struct ServerHealth {
     pub listens: bool,
 }
 
-/// Triggers of the feed and of the audit that do not write down whatever any session does.
+/// Triggers that do not do in every session what certgate relies on.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum WeakTriggers {
     /// PostgreSQL's.
@@ -81,10 +81,8 @@ impl Store {
                 }
                 Self::Sqlite(side) => {
                     let mut transaction = side.pool.begin().await?;
-                    let mut names = triggers::altered(&mut transaction, Purpose::Audit).await?;
-                    names.extend(triggers::altered(&mut transaction, Purpose::Directory).await?);
-                    names.sort_unstable();
-                    Ok(WeakTriggers::Sqlite(names))
+                    let altered = triggers::altered(&mut transaction).await?.into_iter();
+                    Ok(WeakTriggers::Sqlite(altered.map(|one| one.name).collect()))
                 }
             }
         };

@@ -9,6 +9,10 @@ use crate::directory::row::{BlockRow, GroupRow, MappingRow, PatternRow, Row, Rul
 
 /// PostgreSQL: one snapshot for all that follows, and nothing that a standby would refuse.
 pub(super) const READ: &str = "begin isolation level repeatable read, read only";
+/// PostgreSQL: the tables of the directory, before there is a snapshot. One that is truncated or
+/// written anew is empty to every snapshot that is older, so nobody may do so while it is read.
+pub(super) const HOLD: &str =
+    "lock table app_user, user_group, mapping, block, rule in access share mode";
 /// PostgreSQL: where row-level security applies to this role, and so rows may be hidden from it,
 /// blocks among them, the server refuses the statement instead. It does not ask what the policies
 /// let through.

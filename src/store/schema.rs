@@ -13,7 +13,8 @@ use super::error::StoreError;
 /// One step of the schema.
 struct Migration {
     version: i64,
-    /// The oldest program, named by the last version it knows, that can run after this step.
+    /// The oldest program, named by the last version it knows, that can run after this step. No
+    /// program runs on a SQLite file that has lost a trigger which it knows.
     compatible_from: i64,
     postgres: &'static str,
     sqlite: &'static str,
@@ -302,6 +303,18 @@ mod tests {
         for step in &MIGRATIONS {
             assert!((1..=step.version).contains(&step.compatible_from));
         }
+    }
+
+    /// What stands in a database is not made again, and SQLite's triggers are compared with these.
+    #[test]
+    fn an_applied_migration_is_never_edited() {
+        let first_ten: String =
+            MIGRATIONS[..10].iter().flat_map(|step| [step.postgres, step.sqlite]).collect();
+        let of_the_first_ten = crate::pki::Fingerprint::of(first_ten.as_bytes()).to_string();
+        assert_eq!(
+            of_the_first_ten,
+            "51c78f3e9a573fd5eaad4c9f7d51a452869817bce8cfd8c22ba5c982a1af3fd4"
+        );
     }
 
     #[test]

@@ -189,6 +189,7 @@ impl Work {
         let mut rows = directory::Rows::default();
         let mut each = |row: Row| rows.push(row);
         self.see_every_row().await?;
+        self.hold().await?;
         let work = async {
             on_side!(self.side, transaction => {
                 read::read_all!(*transaction, each);
@@ -199,11 +200,25 @@ impl Work {
         Ok(rows)
     }
 
-    /// From here on what would leave rows out is refused ([`read::WHOLE`]).
-    pub(super) async fn see_every_row(&mut self) -> Result<(), StoreError> {
+    /// From here on the database refuses what row-level security would leave rows out of, whatever
+    /// its policies say.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn see_every_row(&mut self) -> Result<(), StoreError> {
+        self.say(read::WHOLE).await
+    }
+
+    /// Nobody empties the directory's tables before this ends ([`read::HOLD`]).
+    pub(super) async fn hold(&mut self) -> Result<(), StoreError> {
+        self.say(read::HOLD).await
+    }
+
+    /// Says something to PostgreSQL, and nothing to SQLite.
+    async fn say(&mut self, words: &'static str) -> Result<(), StoreError> {
         let Side::Postgres(transaction) = &mut self.side else { return Ok(()) };
-        let said = sqlx::query(read::WHOLE).persistent(false).execute(&mut **transaction);
-        limited(&self.url, OPERATOR_LIMIT, said).await.map(drop)
+        let said = sqlx::query(words).persistent(false).execute(&mut **transaction);
+        limited(&self.url, LOAD_LIMIT, said).await.map(drop)
     }
 }
 

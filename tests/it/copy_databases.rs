@@ -1,11 +1,13 @@
 //! `certgate copy`: everything, from one database into the other, or nothing.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::json;
 
 use crate::cli_desk::Desk;
-use crate::support::database::Kind;
+use crate::support::certgate::program;
+use crate::support::database::{Database, Kind};
 
 /// A bit of everything.
 fn furnish(desk: &Desk) {
@@ -132,4 +134,50 @@ fn nothing_of_the_schema_is_forgotten() {
         }
         assert!(count > 80, "{count}");
     }
+}
+
+#[tokio::test]
+async fn what_writes_everything_out_refuses_where_row_level_security_may_hide_a_part() {
+    let database = Database::migrated(Kind::Postgres).await;
+    let role = format!("{}_auditor", database.name());
+    database.sql(&format!(
+        "create role {role} login password 'throw-away';
+         grant select on all tables in schema public to {role};
+         grant select on all sequences in schema public to {role};
+         insert into block (serial) values ('1');"
+    ));
+    let url = database.secret_url_as(&role, "throw-away");
+    let folder = tempfile::tempdir().unwrap();
+    let copy = format!("sqlite://{}", folder.path().join("copy.db").display());
+    let commands: [&[&str]; 4] = [
+        &["export", "--format", "json"],
+        &["export", "--format", "csv"],
+        &["report", "access"],
+        &["copy", "--from", &url, "--to", &copy],
+    ];
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(program());
+        command.args(arguments).env("CERTGATE_DATABASE__URL", &url).current_dir(folder.path());
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for table in ["mapping", "block"] {
+        database.sql(&format!("alter table {table} enable row level security;"));
+        for arguments in commands {
+            // Who has access is no question of blocks.
+            if arguments[0] == "report" && table == "block" {
+                continue;
+            }
+            let (code, complaint) = run(arguments);
+            assert_eq!(code, Some(2), "{arguments:?}: {complaint}");
+            let named = format!("row-level security policy for table \"{table}\"");
+            assert!(complaint.contains(&named), "{arguments:?}: {complaint}");
+        }
+        database.sql(&format!("alter table {table} disable row level security;"));
+    }
+    for arguments in commands {
+        let (code, complaint) = run(arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {complaint}");
+    }
+    database.sql(&format!("drop owned by {role}; drop role {role};"));
 }

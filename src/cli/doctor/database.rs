@@ -37,7 +37,10 @@ pub(super) async fn check_server(store: &Store, now: UnixTime) -> Vec<Finding> {
             findings.push(rights(&health));
             findings.push(listens(&health));
         }
-        Err(error) => findings.push(Finding::failure("database", error.to_string())),
+        Err(error) => {
+            findings.push(Finding::failure("database", error.to_string()));
+            return findings;
+        }
     }
     match store.weak_triggers().await {
         Ok(weak) => findings.push(triggers(&weak)),
@@ -118,7 +121,7 @@ fn triggers(weak: &WeakTriggers) -> Finding {
             ),
         );
     }
-    Finding::ok("triggers", "all are as they were made")
+    Finding::ok("triggers", "none is off, gone or altered")
 }
 
 /// Rows that cannot be used, one by one.

@@ -100,6 +100,7 @@ impl Store {
         let mut from = self.read().await?;
         let mut to = target.begin(&By::cli(None)).await?;
         self.check_different(target)?;
+        from.hold().await?;
         for work in [&mut from, &mut to] {
             work.see_every_row().await?;
             let found = work.schema_version().await?;

@@ -125,7 +125,7 @@ impl Session {
         Ok(rows)
     }
 
-    /// As [`Session::load`], handing over row by row: users, groups, mappings, blocks, rules. On an
+    /// As [`Session::load`], handing over row by row: groups, users, mappings, blocks, rules. On an
     /// error what was handed over is part of a snapshot and worth nothing.
     pub async fn load_each(&mut self, mut each: impl Sink) -> Result<(), StoreError> {
         self.check()?;

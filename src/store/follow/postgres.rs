@@ -13,7 +13,7 @@ use super::feed::{Entry, Glance, Glanced, Position};
 use super::freshness::{Beat, Freshness};
 use super::keys::{Keys, MAX_KEYS};
 use super::{Connection, Looked, Manner, NotFed, Sink, StoreError, Subject, classify, limited};
-use crate::store::read::{READ_WHOLE, read_all, read_keys};
+use crate::store::read::{HOLD, READ_WHOLE, read_all, read_keys};
 use crate::store::url::DatabaseUrl;
 use crate::store::{CONNECT_LIMIT, LOOK_LIMIT, PostgresStore, connect};
 
@@ -31,6 +31,7 @@ pub(super) async fn load(
     each: &mut impl Sink,
 ) -> Result<(Position, Option<Beat>), sqlx::Error> {
     let mut transaction = connection.begin_with(READ_WHOLE).await?;
+    sqlx::query(HOLD).persistent(false).execute(&mut *transaction).await?;
     let row =
         sqlx::query(GLANCE).persistent(false).bind(LAST_XID).fetch_one(&mut *transaction).await?;
     let seen = seen(&row)?;
@@ -83,7 +84,14 @@ async fn look(connection: &mut PgConnection, cursor: &Position) -> Result<Found,
                 Ok((position, mut keys)) => {
                     let found = &mut keys;
                     read_keys!(transaction, found, std::convert::identity, "= any($1)");
-                    Outcome::Changes(position, keys)
+                    // Its rows are not there for this snapshot, which is no reason to forget them.
+                    let is_rewritten = sqlx::query_scalar(REWRITTEN)
+                        .persistent(false)
+                        .fetch_one(&mut *transaction);
+                    match is_rewritten.await? {
+                        true => Outcome::Reload("a table was truncated or written anew meanwhile"),
+                        false => Outcome::Changes(position, keys),
+                    }
                 }
             }
         }
@@ -118,12 +126,6 @@ async fn entries(
 }
 
 fn seen(row: &PgRow) -> Result<Seen, sqlx::Error> {
-    let glance = Glance {
-        server: row.try_get(0)?,
-        next: unsigned(row, 1)?,
-        trimmed_to: unsigned(row, 2)?,
-        since_cursor: count(row, 3)?,
-    };
     let told = |column: usize| row.try_get::<Option<String>, _>(column);
     let triggers = told(8)?.map(NotFed::Triggers);
     let subscription = told(9)?.map(NotFed::Subscription);
@@ -131,6 +133,12 @@ fn seen(row: &PgRow) -> Result<Seen, sqlx::Error> {
     if let Some(why) = triggers.or(subscription).or(inherited) {
         return Err(sqlx::Error::Configuration(why.into()));
     }
+    let glance = Glance {
+        server: row.try_get(0)?,
+        next: unsigned(row, 1)?,
+        trimmed_to: unsigned(row, 2)?,
+        since_cursor: count(row, 3)?,
+    };
     let is_standby: bool = row.try_get(4)?;
     let age: f64 = row.try_get(6)?;
     let age = Duration::try_from_secs_f64(age).unwrap_or_default();
@@ -321,7 +329,8 @@ async fn listener(url: &DatabaseUrl, options: &PgConnectOptions) -> Result<PgLis
 /// Server with its tables and triggers; where the next look starts; how far the feed is trimmed;
 /// changes from the cursor on; standby; heartbeat and its age; whether this is our own backend; which
 /// of the triggers are off or gone that write changes down and keep them; which tables a subscription
-/// writes; which tables inherit from ours; which of the triggers do not fire where a session replays.
+/// writes; which tables inherit from ours, or ours from; which of the triggers do not fire where a
+/// session replays.
 ///
 /// A restored dump makes the tables anew or turns the triggers off, and its changes carry ids of
 /// another time: both are another server to a cursor. So is a table that was altered: that can write
@@ -342,10 +351,11 @@ const GLANCE: &str = "
             || (select timeline_id from pg_control_checkpoint()) || '/' || pg_is_in_recovery()
             || '/' || (select md5(string_agg(
                 tgrelid || ' ' || oid || ' ' || xmin || ' ' || tgenabled::text, ',' order by oid))
-                from pg_trigger where not tgisinternal
-                    and (tgrelid = 'change'::regclass or tgrelid in (select relation from ours)))
+                from pg_trigger where not tgisinternal and tgrelid = any(array(select relation
+                    from ours union all select 'change'::regclass)))
             || '/' || (select string_agg(oid || ' ' || xmin, ',' order by oid) from pg_class
-                where oid = 'change'::regclass or oid in (select relation from ours)),
+                where oid = any(array(select relation
+                    from ours union all select 'change'::regclass))),
         pg_snapshot_xmin(pg_current_snapshot())::text,
         feed.trimmed_to::text,
         (select count(*) from change where xid >= $1::xid8),
@@ -357,10 +367,18 @@ const GLANCE: &str = "
             where coalesce(enabled, 'D') not in ('O', 'A')),
         (select string_agg(distinct name, ', ')
             from ours join pg_subscription_rel on srrelid = relation),
-        (select string_agg(distinct inhrelid::regclass::text, ', ')
-            from ours join pg_inherits on inhparent = relation),
+        (select string_agg(inhrelid::regclass || ' from ' || inhparent::regclass, ', ')
+            from pg_inherits
+            where inhparent = any(array(select relation from ours))
+                or inhrelid = any(array(select relation from ours))),
         (select string_agg(name, ', ' order by name) from needed where enabled = 'O')
     from feed";
+/// Whether a table has other files than when the snapshot was taken.
+const REWRITTEN: &str = "
+    select exists (select from pg_class
+        where oid in ('app_user'::regclass, 'user_group'::regclass, 'mapping'::regclass,
+            'block'::regclass, 'rule'::regclass)
+        and relfilenode is distinct from pg_relation_filenode(oid))";
 /// The transactions that a snapshot sees although older ones had not ended.
 const SEEN: &str = "
     select xid::text, count(*) from change

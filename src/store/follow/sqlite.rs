@@ -14,7 +14,7 @@ use super::keys::{KeyError, Keys, MAX_KEYS};
 use super::{Connection, Looked, NotFed, Sink, StoreError, Subject, classify, limited};
 use crate::store::read::{Readable as _, read_all, read_keys};
 use crate::store::schema::{self, Applied};
-use crate::store::triggers::{self, Purpose};
+use crate::store::triggers;
 use crate::store::url::DatabaseUrl;
 use crate::store::{CONNECT_LIMIT, LOOK_LIMIT, SqliteStore};
 
@@ -52,9 +52,10 @@ pub(super) async fn load(
 ) -> Result<Position, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let position = position(&mut transaction).await?;
-    let altered = triggers::altered(&mut transaction, Purpose::Directory).await?;
-    if !altered.is_empty() {
-        return Err(sqlx::Error::Configuration(NotFed::Altered(altered.join(", ")).into()));
+    let altered = triggers::altered(&mut transaction).await?.into_iter();
+    let names: Vec<_> = altered.filter(|one| !one.is_of_audit).map(|one| one.name).collect();
+    if !names.is_empty() {
+        return Err(sqlx::Error::Configuration(NotFed::Altered(names.join(", ")).into()));
     }
     read_all!(transaction, each);
     transaction.commit().await?;

@@ -51,6 +51,7 @@ impl Work {
     /// The members of a group with all that decides about them: their memberships, their mappings,
     /// and every block.
     pub async fn administrator_rows(&mut self, group: &str) -> Result<Rows, StoreError> {
+        self.see_every_row().await?;
         let mut rows = Rows::default();
         let of_members = "username in (select username from user_group where group_name = $1)";
         let work = async {

@@ -410,14 +410,74 @@ async fn a_newer_schema_may_have_other_triggers_and_none_fewer() {
 /// Rows that are read with a table, and for which its triggers do not fire.
 #[tokio::test]
 async fn tables_that_inherit_are_not_followed() {
-    let database = Database::migrated(Kind::Postgres).await;
-    let store = database.store().await;
-    let mut session = Session::start(&store).await.unwrap();
-    session.load().await.unwrap();
-    database.sql("create table block_of_a_site () inherits (block);");
-    for error in [session.look().await.unwrap_err(), store.load().await.unwrap_err()] {
-        assert!(error.to_string().contains(": block_of_a_site inherits"), "{error}");
+    for (inheriting, named) in [
+        ("create table block_of_a_site () inherits (block);", ": block_of_a_site from block: "),
+        (
+            "create table all_rules (like rule including constraints);
+             alter table rule inherit all_rules;",
+            ": rule from all_rules: ",
+        ),
+    ] {
+        let database = Database::migrated(Kind::Postgres).await;
+        let store = database.store().await;
+        let mut session = Session::start(&store).await.unwrap();
+        session.load().await.unwrap();
+        database.sql(inheriting);
+        for error in [session.look().await.unwrap_err(), store.load().await.unwrap_err()] {
+            assert!(error.to_string().contains(named), "{error}");
+        }
     }
+}
+
+/// Until somebody waits for a lock on the blocks.
+async fn wait_until_stopped(database: &Database) {
+    let waits = "select count(*) from pg_locks where relation = 'block'::regclass and not granted;";
+    let started = Instant::now();
+    while database.sql(waits) != "1" {
+        assert!(started.elapsed() < DEADLINE, "nobody waits");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A snapshot that is older than a truncation finds an empty table when the truncation is done.
+#[tokio::test]
+async fn a_table_that_is_emptied_and_filled_while_it_is_read_is_never_empty() {
+    let database = Database::migrated(Kind::Postgres).await;
+    database.sql(ALICE);
+    let store = database.store().await;
+    let again = "begin; truncate block; insert into block (serial) values ('2'), ('3');";
+    let mut nightly = database.open_shell();
+    nightly.send(again);
+    let commit = async {
+        wait_until_stopped(&database).await;
+        nightly.send("commit;");
+    };
+    let mut session = Session::start(&store).await.unwrap();
+    let (loaded, ()) = tokio::join!(session.load(), commit);
+    assert_eq!(loaded.unwrap().blocks.len(), 2);
+
+    let mut nightly = database.open_shell();
+    database.sql("update block set note = 'x';");
+    nightly.send(again);
+    wait_until_begun(&database);
+    let commit = async {
+        wait_until_stopped(&database).await;
+        nightly.send("commit;");
+    };
+    let (looked, ()) = tokio::join!(session.look(), commit);
+    assert!(matches!(looked.unwrap(), Looked::Reload(_)));
+    assert_eq!(session.load().await.unwrap().blocks.len(), 2);
+
+    let mut nightly = database.open_shell();
+    nightly.send(again);
+    wait_until_begun(&database);
+    let mut work = store.read().await.unwrap();
+    let commit = async {
+        wait_until_stopped(&database).await;
+        nightly.send("commit;");
+    };
+    let (loaded, ()) = tokio::join!(work.load(), commit);
+    assert_eq!(loaded.unwrap().blocks.len(), 2);
 }
 
 #[tokio::test]
