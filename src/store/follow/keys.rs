@@ -100,6 +100,14 @@ impl Keys {
         self.rules.keys().copied().collect()
     }
 
+    /// Whether nothing was found under one of the keys: it was removed, or its table looked empty.
+    pub(crate) fn lack_rows(&self) -> bool {
+        self.users.values().any(|member| member.row.is_none() || member.groups.is_empty())
+            || self.mappings.values().any(Option::is_none)
+            || self.blocks.values().any(Option::is_none)
+            || self.rules.values().any(Option::is_none)
+    }
+
     /// Takes a row that stands under one of these keys. One that was not asked for (SQLite finds
     /// users in any case) has an entry of its own if it changed.
     pub(crate) fn found(&mut self, row: Row) {

@@ -84,11 +84,7 @@ async fn look(connection: &mut PgConnection, cursor: &Position) -> Result<Found,
                 Ok((position, mut keys)) => {
                     let found = &mut keys;
                     read_keys!(transaction, found, std::convert::identity, "= any($1)");
-                    // Its rows are not there for this snapshot, which is no reason to forget them.
-                    let is_rewritten = sqlx::query_scalar(REWRITTEN)
-                        .persistent(false)
-                        .fetch_one(&mut *transaction);
-                    match is_rewritten.await? {
+                    match keys.lack_rows() && is_rewritten(&mut transaction).await? {
                         true => Outcome::Reload("a table was truncated or written anew meanwhile"),
                         false => Outcome::Changes(position, keys),
                     }
@@ -98,6 +94,11 @@ async fn look(connection: &mut PgConnection, cursor: &Position) -> Result<Found,
     };
     transaction.commit().await?;
     Ok(Found { seen, outcome })
+}
+
+/// Whether rows may be missing for another reason than that they were removed.
+async fn is_rewritten(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(REWRITTEN).persistent(false).fetch_one(connection).await
 }
 
 async fn entries(

@@ -30,6 +30,9 @@ const ALICE: &str = "insert into app_user (username) values ('alice');
     insert into user_group (username, group_name) values ('alice', 'ops');
     insert into block (serial) values ('2');";
 
+const RULE: &str = "(priority, issuer, conditions, username)
+    values (10, 'CN=Example CA', '{\"all\": []}', '{subject.CN}')";
+
 async fn wait_for_change(session: &mut Session) -> Duration {
     let started = Instant::now();
     while !session.changed(BLINK).await.unwrap() {
@@ -429,12 +432,14 @@ async fn tables_that_inherit_are_not_followed() {
     }
 }
 
-/// Until somebody waits for a lock on the blocks.
-async fn wait_until_stopped(database: &Database) {
-    let waits = "select count(*) from pg_locks where relation = 'block'::regclass and not granted;";
+/// Until somebody waits for a lock on the table.
+async fn wait_until_stopped(database: &Database, table: &str) {
+    let waits = format!(
+        "select count(*) from pg_locks where relation = '{table}'::regclass and not granted;"
+    );
     let started = Instant::now();
-    while database.sql(waits) != "1" {
-        assert!(started.elapsed() < DEADLINE, "nobody waits");
+    while database.sql(&waits) != "1" {
+        assert!(started.elapsed() < DEADLINE, "nobody waits for {table}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -449,31 +454,60 @@ async fn a_table_that_is_emptied_and_filled_while_it_is_read_is_never_empty() {
     let mut nightly = database.open_shell();
     nightly.send(again);
     let commit = async {
-        wait_until_stopped(&database).await;
+        wait_until_stopped(&database, "block").await;
         nightly.send("commit;");
     };
     let mut session = Session::start(&store).await.unwrap();
     let (loaded, ()) = tokio::join!(session.load(), commit);
     assert_eq!(loaded.unwrap().blocks.len(), 2);
 
-    let mut nightly = database.open_shell();
-    database.sql("update block set note = 'x';");
-    nightly.send(again);
-    wait_until_begun(&database);
-    let commit = async {
-        wait_until_stopped(&database).await;
-        nightly.send("commit;");
-    };
-    let (looked, ()) = tokio::join!(session.look(), commit);
-    assert!(matches!(looked.unwrap(), Looked::Reload(_)));
-    assert_eq!(session.load().await.unwrap().blocks.len(), 2);
+    database.sql(&format!("insert into rule {RULE};"));
+    for (table, change, again) in [
+        ("block", "update block set note = 'x';", again.to_owned()),
+        (
+            "mapping",
+            "update mapping set note = 'x';",
+            "begin; truncate mapping; insert into mapping (username, serial) values ('alice', '1');"
+                .to_owned(),
+        ),
+        (
+            "user_group",
+            "update app_user set note = 'x';",
+            "begin; truncate user_group;
+             insert into user_group (username, group_name) values ('alice', 'ops');"
+                .to_owned(),
+        ),
+        (
+            "app_user",
+            "update app_user set note = 'y';",
+            format!("begin; truncate app_user cascade; {ALICE}"),
+        ),
+        (
+            "rule",
+            "update rule set note = 'x';",
+            format!("begin; truncate rule; insert into rule {RULE};"),
+        ),
+    ] {
+        session.load().await.unwrap();
+        database.sql(change);
+        let mut nightly = database.open_shell();
+        nightly.send(&again);
+        wait_until_begun(&database);
+        let commit = async {
+            wait_until_stopped(&database, table).await;
+            nightly.send("commit;");
+        };
+        let (looked, ()) = tokio::join!(session.look(), commit);
+        let looked = looked.unwrap();
+        assert!(matches!(looked, Looked::Reload(_)), "{table}: {looked:?}");
+    }
 
     let mut nightly = database.open_shell();
     nightly.send(again);
     wait_until_begun(&database);
     let mut work = store.read().await.unwrap();
     let commit = async {
-        wait_until_stopped(&database).await;
+        wait_until_stopped(&database, "block").await;
         nightly.send("commit;");
     };
     let (loaded, ()) = tokio::join!(work.load(), commit);
