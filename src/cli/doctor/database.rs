@@ -121,7 +121,7 @@ fn triggers(weak: &WeakTriggers) -> Finding {
             ),
         );
     }
-    Finding::ok("triggers", "none is off, gone or altered")
+    Finding::ok("triggers", "none is off or gone")
 }
 
 /// Rows that cannot be used, one by one.

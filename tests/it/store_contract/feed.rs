@@ -660,6 +660,8 @@ async fn where_row_level_security_applies_to_the_role_nothing_is_read_and_the_ta
             for mut work in [store.read().await.unwrap(), store.begin(&by()).await.unwrap()] {
                 is_named(table, work.load().await.unwrap_err());
             }
+            let mut work = store.begin(&by()).await.unwrap();
+            is_named(table, work.administrator_rows("admins").await.unwrap_err());
         }
         database.sql(&format!("alter table {table} disable row level security;"));
     }
