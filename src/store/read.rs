@@ -17,7 +17,7 @@ pub(super) const HOLD: &str =
 /// blocks among them, the server refuses the statement instead. It does not ask what the policies
 /// let through.
 pub(super) const WHOLE: &str = "set local row_security = off";
-/// Both, said at once.
+/// `READ` and `WHOLE`, said at once.
 pub(super) const READ_WHOLE: &str =
     "begin isolation level repeatable read, read only; set local row_security = off";
 
